@@ -1,0 +1,70 @@
+# Everything runs in virtual environments of its own, made from PYTHON and made again when pyproject.toml changes.
+# `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+CHECKED := $(wildcard src tests examples benchmarks)
+ENGINE_TESTS := $(wildcard tests/engine tests/workflows)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check lint layers mypy pyright bench soak clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
+
+demo: $(VENV)/installed ## run the demonstration, on SQLite in census.db
+	@$(BIN)/python -m examples.code_census
+
+test: $(VENV)/installed-dev ## lint, types and the whole test suite
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check
+ifdef CI
+	@$(if $(ENGINE_TESTS),scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS),echo "skipped: no tests/engine yet")
+endif
+	@$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
+	@scripts/on_pythons --all -q --ignore=tests/typing
+
+check: lint layers mypy pyright ## lint, layers and types only
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted (ruff format . does it):"; $(BIN)/ruff format --check .; }
+
+layers: $(VENV)/installed-dev
+	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/import-linter > $(VENV)/layers.txt || { cat $(VENV)/layers.txt; exit 1; }
+
+mypy: $(VENV)/installed-dev
+	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py
+
+pyright: export PATH := $(abspath $(BIN)):$(PATH)
+pyright: $(VENV)/installed-dev
+	@pyright > $(VENV)/pyright.txt || { cat $(VENV)/pyright.txt; exit 1; }
+	@pyright --verifytypes perdure --ignoreexternal > $(VENV)/verifytypes.txt || { cat $(VENV)/verifytypes.txt; exit 1; }
+
+bench: $(VENV)/installed-dev ## the benchmarks
+	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
+	@$(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]
+	@$(BIN)/python -m perdure.testing.simulation --forever
+
+clean: ## remove what was made, but for databases
+	rm -rf $(VENV) .venv-3.* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment of users: perdure and its command line.
+$(VENV)/installed: pyproject.toml
+	@scripts/environment $(PYTHON) $(VENV) '.[cli]'
+	@touch $@
+
+# The environment of contributors: the same with the tools.
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
+	@scripts/environment $(PYTHON) $(VENV) '.[dev]'
+	@touch $@
