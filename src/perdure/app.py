@@ -1,0 +1,122 @@
+"""The one registry that worker, orchestrator, replay, tester, linter, user interface and command line take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from perdure.activities.definition import Activity, activity_of
+from perdure.errors import RegistrationError
+from perdure.serialization.codecs import Codec
+from perdure.serialization.converters import Converter
+from perdure.serialization.payloads import Payloads
+from perdure.workflows.definition import Workflow, workflow_of
+
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+"""An async context manager per worker process; it yields an object (or several) whose methods are activities."""
+
+
+class App:
+    """Workflows and activities by name, and how their values are stored.
+
+    `activities` holds functions, what `@activity` made, bound methods, and objects: every method of theirs that
+    `@activity` made is registered. `lifespan` is entered by each worker on its running loop and yields such objects.
+    `version` is stored with each instance at its start. `exceptions` may be rebuilt in workflow code from failures
+    even where their module isn't loaded. Raises RegistrationError that lists every problem at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        workflows: Iterable[Callable[..., Any]] = (),
+        activities: Iterable[object] = (),
+        lifespan: Lifespan | None = None,
+        version: str | None = None,
+        converters: Sequence[Converter] = (),
+        codecs: Sequence[Codec] = (),
+        exceptions: Iterable[type[Exception]] = (),
+        payload_limit: int | None = None,
+    ) -> None:
+        self.version = version
+        self.lifespan = lifespan
+        self.payloads = (
+            Payloads(converters=converters, codecs=codecs)
+            if payload_limit is None
+            else Payloads(converters=converters, codecs=codecs, limit_bytes=payload_limit)
+        )
+        self.exceptions: Mapping[str, type[Exception]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions}
+        problems: list[str] = []
+        self.workflows = self._by_name([workflow_of(each) for each in workflows], "workflow", problems)
+        self.activities = self.bound_activities(activities, problems)
+        problems += self._type_problems()
+        if problems:
+            raise RegistrationError("this App can't be used:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+    def bound_activities(
+        self, targets: Iterable[object], problems: list[str] | None = None
+    ) -> Mapping[str, Activity[..., Any]]:
+        """Activities by name: of functions, methods and objects. Raises RegistrationError unless given `problems`."""
+        found: list[Activity[..., Any]] = []
+        issues: list[str] = [] if problems is None else problems
+        for target in targets:
+            of_object = _activities_of_object(target)
+            if of_object is not None:
+                found += of_object
+            else:
+                found.append(activity_of(target))
+        for each in found:
+            if each.skip and each.receiver is None:
+                issues.append(f"activity {each.name} was taken from its class: register an object of that class instead")
+        named = self._by_name(found, "activity", issues)
+        if problems is None and issues:
+            raise RegistrationError("; ".join(issues))
+        return named
+
+    def _by_name(self, definitions: Sequence[Any], what: str, problems: list[str]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for each in definitions:
+            other = named.get(each.name)
+            if other is not None and other.function is not each.function:
+                problems.append(
+                    f"two of kind {what} are named {each.name!r} ({_place(other.function)} and {_place(each.function)}): "
+                    f"give one of them another name, as in @{what}(name=…)"
+                )
+            named[each.name] = each
+        return named
+
+    def _type_problems(self) -> list[str]:
+        problems: list[str] = []
+        for definition in (*self.workflows.values(), *self.activities.values()):
+            skip = 1 if isinstance(definition, Workflow) else definition.skip
+            kind = "workflow" if isinstance(definition, Workflow) else "activity"
+            schema = self.payloads.call(definition.function, skip=skip)
+            problems += [f"{kind} {definition.name}: {problem}" for problem in schema.check()]
+        return problems
+
+
+def _activities_of_object(target: object) -> list[Activity[..., Any]] | None:
+    """The bound activities of an object; None if it is itself one activity."""
+    if isinstance(target, Activity) or callable(target):
+        return None
+    found = [
+        cast("Activity[..., Any]", getattr(target, name))
+        for name in dir(type(target))
+        if isinstance(_static(type(target), name), Activity)
+    ]
+    if not found:
+        raise RegistrationError(f"{target!r} has no method that @activity made")
+    return found
+
+
+def _static(kind: type, name: str) -> object:
+    for each in kind.__mro__:
+        if name in each.__dict__:
+            return each.__dict__[name]
+    return None
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+
+

@@ -1,0 +1,223 @@
+"""Every error that perdure raises, in one tree.
+
+PerdureError
+├── ConfigurationError            a wrong option, URL or definition: fix the code that calls
+│   └── RegistrationError         a workflow or activity that can't be registered as it is
+├── InvalidName                   an id, name or queue that no store would take
+├── ArgumentsError                a call's arguments don't fit the signature
+├── PayloadError                  a value that can't be stored or read back
+│   ├── EncodeError, DecodeError, PayloadTooLarge
+├── InstanceError                 (instance_id) what a client asked of one instance can't be done
+│   ├── InstanceNotFound, InstanceAlreadyExists, InstanceNotRunning, InstanceNotFinished
+│   └── WorkflowEnded             the instance didn't end with a result
+│       └── WorkflowFailed, WorkflowCancelled, WorkflowTerminated
+├── StoreError                    the store's fault, not the workflow's
+│   ├── StoreUnavailable, StoreReadOnly, StoreFull, StoreCorrupt, StoreSealed, SchemaMismatch
+│   └── StoreUsageError           a call that this store can't serve (a dead-lock avoided, say)
+├── ActivityError                 raised in workflow code: an activity failed (its type isn't known here)
+│   └── ActivityTimeout, WorkerLost
+├── SubWorkflowError              raised in workflow code: a sub-workflow failed
+├── SignalNotDelivered            raised in workflow code: ctx.signal_workflow found nobody
+├── PermanentError                raise it in an activity: no retry will help
+├── DeadlineExceeded              the failure of a workflow that outlived its timeout
+├── NonDeterminismError           today's code isn't what history was made with
+├── NotInWorkflow                 workflow code called what can't be deterministic
+├── RunawayWorkflow               workflow code that never stops asking
+└── LeaseLost                     a worker learnt that another one has its work
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perdure.model.failure import Failure
+
+
+class PerdureError(Exception):
+    """The root of all of perdure's errors."""
+
+
+class ConfigurationError(PerdureError, ValueError):
+    """An option, URL or definition is wrong; the message names the right form."""
+
+
+class RegistrationError(ConfigurationError):
+    """A workflow or activity can't be registered; the message lists every reason."""
+
+
+class InvalidName(PerdureError, ValueError):
+    """An id, name or queue isn't 1-255 bytes of UTF-8 without NUL."""
+
+
+class ArgumentsError(PerdureError, TypeError):
+    """The arguments of a call don't fit the signature of what is called; nothing was recorded."""
+
+
+class PayloadError(PerdureError, ValueError):
+    """A value can't be written or read."""
+
+
+class EncodeError(PayloadError):
+    """A value can't be encoded. `path` leads to the bad part, as in `order.items[3].price`."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DecodeError(PayloadError):
+    """Stored bytes don't decode to the annotated type."""
+
+
+class PayloadTooLarge(PayloadError):
+    """An encoded value is over the limit (`size` and `limit` in bytes)."""
+
+    def __init__(self, message: str, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
+
+
+class InstanceError(PerdureError):
+    """Something about one instance; `instance_id` names it."""
+
+    def __init__(self, message: str, instance_id: str) -> None:
+        super().__init__(message)
+        self.instance_id = instance_id
+
+
+class InstanceNotFound(InstanceError, LookupError):
+    """No instance has this id."""
+
+
+class InstanceAlreadyExists(InstanceError):
+    """The id is taken, by a running or an ended instance."""
+
+
+class InstanceNotRunning(InstanceError):
+    """The instance has ended: it takes no signal, cancel, suspend or resume any more."""
+
+
+class InstanceNotFinished(InstanceError):
+    """The instance hasn't ended: there is no result yet, and it can't be removed."""
+
+
+class WorkflowEnded(InstanceError):
+    """The instance ended without a result."""
+
+
+class WorkflowFailed(WorkflowEnded):
+    """The workflow raised; `__cause__` is its exception, rebuilt where its type is known."""
+
+
+class WorkflowCancelled(WorkflowEnded):
+    """The instance was cancelled and let the cancellation through."""
+
+
+class WorkflowTerminated(WorkflowEnded):
+    """An operator ended the instance, without clean-up; `reason` is theirs."""
+
+    def __init__(self, message: str, instance_id: str, reason: str = "") -> None:
+        super().__init__(message, instance_id)
+        self.reason = reason
+
+
+class StoreError(PerdureError):
+    """The store can't do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store couldn't be reached, or its answer was lost: whether the write took place isn't known."""
+
+
+class StoreReadOnly(StoreError):
+    """The database may not be written."""
+
+
+class StoreFull(StoreError):
+    """No space is left; nothing of the transaction was written."""
+
+
+class StoreCorrupt(StoreError):
+    """The database, or a row of it, can't be read."""
+
+
+class StoreSealed(StoreError):
+    """The store was moved; `target` says where to."""
+
+    def __init__(self, message: str, target: str) -> None:
+        super().__init__(message)
+        self.target = target
+
+
+class SchemaMismatch(StoreError):
+    """The schema in the database and this code don't fit; the message says which one to renew."""
+
+
+class StoreUsageError(StoreError):
+    """A call that this store can't serve."""
+
+
+class FailureError(PerdureError):
+    """A failure that came from elsewhere. `type` is its name there and `failure` the whole record of it."""
+
+    def __init__(self, message: str, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+    @property
+    def type(self) -> str:
+        """The qualified name of the original exception's class, without its module."""
+        return self.failure.type_name if self.failure else type(self).__qualname__
+
+    def is_type(self, name: str) -> bool:
+        """Whether the original exception is of the named class or a subclass of it.
+
+        `name` is a qualified name, with or without its module: `PaymentDeclined` or `shop.errors.PaymentDeclined`.
+        """
+        return self.failure is not None and self.failure.is_type(name)
+
+
+class ActivityError(FailureError):
+    """An activity failed for good, with an exception whose type this process doesn't know."""
+
+
+class ActivityTimeout(ActivityError):
+    """An activity ran into `timeout`, `total_timeout`, `queue_timeout` or `heartbeat_timeout`."""
+
+
+class WorkerLost(ActivityError):
+    """Five workers in a row died while they ran this activity."""
+
+
+class SubWorkflowError(FailureError):
+    """A sub-workflow failed, was cancelled or terminated by others, or its id was taken."""
+
+
+class SignalNotDelivered(FailureError):
+    """ctx.signal_workflow addressed an instance that doesn't exist or has ended."""
+
+
+class PermanentError(PerdureError):
+    """Raise it (or raise something `from` it) in an activity to stop retries."""
+
+
+class DeadlineExceeded(PerdureError, TimeoutError):
+    """The workflow outlived its `timeout`."""
+
+
+class NonDeterminismError(PerdureError):
+    """Workflow code didn't repeat what history says; the instance is stuck until the code fits again."""
+
+
+class NotInWorkflow(PerdureError, RuntimeError):
+    """Workflow code called something that can't be repeated on replay; the message says what to use."""
+
+
+class RunawayWorkflow(PerdureError, RuntimeError):
+    """Workflow code issued commands, or refused ones, without end."""
+
+
+class LeaseLost(PerdureError):
+    """The lease of this work is gone; its outcome will not be recorded."""

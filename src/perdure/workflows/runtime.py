@@ -1,0 +1,61 @@
+"""What the engine does for a context: workflow code never sees it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from perdure.clock import Micros
+from perdure.workflows.future import Future, SubWorkflowFuture
+
+if TYPE_CHECKING:
+    import logging
+
+    from perdure.activities.definition import Activity
+    from perdure.workflows.context import Context
+    from perdure.workflows.definition import Workflow
+    from perdure.workflows.info import Info
+    from perdure.workflows.signal import Signal
+    from perdure.workflows.signal_channel import SignalBuffer
+
+
+class Runtime(Protocol):
+    """One execution, as its contexts see it. Commands are issued at once."""
+
+    now: Micros
+    is_replaying: bool
+    logger: logging.Logger | logging.LoggerAdapter[Any]
+
+    @property
+    def random(self) -> random.Random: ...
+    @property
+    def info(self) -> Info: ...
+
+    def execute_activity(
+        self, ctx: Context, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]: ...
+    def execute_sub_workflow(
+        self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> SubWorkflowFuture[Any]: ...
+    def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]: ...
+    def signal_workflow(self, ctx: Context, instance_id: str, signal: Signal[Any], value: Any) -> Future[None]: ...
+    def side_effect(self, ctx: Context, function: Callable[[], Any], name: str, returns: Any) -> Future[Any]: ...
+    def wait_condition(self, ctx: Context, predicate: Callable[[], Any]) -> Future[None]: ...
+    def signal_buffer(self, name: str) -> SignalBuffer: ...
+    def decode(self, payload: bytes, annotation: Any) -> Any: ...
+    def publish(self, key: str, value: Any) -> None: ...
+    def patched(self, patch_id: str) -> bool: ...
+    def deprecate_patch(self, patch_id: str) -> None: ...
+    def continue_as_new(
+        self, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> BaseException: ...
+    def refused(self, what: str) -> BaseException:
+        """The CancelledError for a new command on a cancelled context; settles what the current task owes."""
+        ...
+
+    def enter_clean_up(self) -> None:
+        """The instance's cancel no longer reaches the current task, until as many `leave_clean_up`."""
+        ...
+
+    def leave_clean_up(self) -> None: ...
