@@ -22,6 +22,7 @@ PerdureError
 ├── DeadlineExceeded              the failure of a workflow that outlived its timeout
 ├── NonDeterminismError           today's code isn't what history was made with
 ├── NotInWorkflow                 workflow code called what can't be deterministic
+├── HistoryTooLong                the execution's history is past its limit
 ├── RunawayWorkflow               workflow code that never stops asking
 └── LeaseLost                     a worker learnt that another one has its work
 """
@@ -217,6 +218,10 @@ class NotInWorkflow(PerdureError, RuntimeError):
 
 class RunawayWorkflow(PerdureError, RuntimeError):
     """Workflow code issued commands, or refused ones, without end."""
+
+
+class HistoryTooLong(PerdureError):
+    """An execution's history is past the limit; the instance is stuck until the limit is raised."""
 
 
 class LeaseLost(PerdureError):

@@ -34,7 +34,7 @@ class Activity(Generic[P, R_co]):
     and `receiver` is the object, if there is one.
     """
 
-    __slots__ = ("__weakref__", "_bound", "function", "is_async", "name", "options", "receiver", "skip")
+    __slots__ = ("__weakref__", "function", "is_async", "name", "options", "prepared", "receiver", "skip")
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class Activity(Generic[P, R_co]):
         self.receiver = receiver
         self.skip = skip
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
-        self._bound: dict[type, Any] | None = None
+        self.prepared: Any = None
+        """What the engine has derived from the options."""
 
     def with_options(
         self,

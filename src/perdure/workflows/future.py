@@ -28,6 +28,10 @@ class Command(Protocol):
         """It did refuse; the next cancel is obeyed."""
         ...
 
+    def is_disconnected(self) -> bool:
+        """Whether it belongs to a disconnected context, whose commands the instance's cancel never reaches."""
+        ...
+
     def abandoned(self) -> None:
         """Its future was cancelled: workflow code waits for it no longer."""
         ...

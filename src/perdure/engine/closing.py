@@ -1,0 +1,80 @@
+"""Taking an execution out of memory without its code noticing more than it must.
+
+Dropping a suspended coroutine would leave it to the garbage collector, which closes it at any moment, on any thread, with any
+loop running: its `finally` blocks could issue commands in another workflow. So each one is closed here, in its own context,
+newest first, with the loop dying: commands raise, and nobody sees a CancelledError that nobody sent. A coroutine that awaits in
+a `finally` is closed again, a bounded number of times; one that still lives then is kept for ever, with a warning.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from perdure.engine.loop import entered
+
+if TYPE_CHECKING:
+    from perdure.engine.core import Core
+
+_ATTEMPTS = 50
+_log = logging.getLogger("perdure.engine")
+_undead: list[Any] = []  # coroutines that refuse to end; a reference keeps the garbage collector from trying
+
+
+def close(core: Core) -> None:
+    """Close every coroutine of the execution. No command comes of it, and none of its code runs again."""
+    loop = core.loop
+    if loop.dying:
+        return
+    loop.dying = True
+    with entered(loop), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that never began says so when it is closed
+        for task in reversed(loop.live_tasks):
+            _close(task.get_coro(), task.own_context)
+        for generator in loop.dropped_generators:
+            _close_generator(generator)
+    for machine in core.machines.values():
+        future = getattr(machine, "future", None)
+        if future is not None:
+            future.command = None
+    loop.forget()
+    core.machines.clear()
+    core.timers.clear()
+
+
+def _close(coroutine: Any, context: contextvars.Context) -> None:
+    for _ in range(_ATTEMPTS):
+        if _try_close(coroutine.close, context) or coroutine.cr_frame is None:
+            return
+    _undead.append(coroutine)
+    warnings.warn(
+        f"{coroutine.__qualname__} doesn't let itself be closed: it catches GeneratorExit (a bare except, or `except "
+        "BaseException`, around an await in a loop); it stays in memory",
+        ResourceWarning,
+        stacklevel=2,
+    )
+
+
+def _try_close(close_it: Callable[[], object], context: contextvars.Context) -> bool:
+    """Whether it is closed now."""
+    try:
+        context.run(close_it)
+    except RuntimeError as problem:
+        return "ignored GeneratorExit" not in str(problem)
+    except BaseException as problem:  # what its clean-up raises is nobody's business any more
+        _log.debug("closing a coroutine of a workflow raised", exc_info=problem)
+    return True
+
+
+def _close_generator(generator: Any) -> None:
+    closing = generator.aclose()
+    context = contextvars.copy_context()
+    for _ in range(_ATTEMPTS):
+        try:
+            context.run(closing.send, None)
+        except BaseException:
+            return
+    _undead.append(generator)

@@ -1,0 +1,200 @@
+"""What the parts of one execution share: its identity, time, loop, recorder and open commands."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import heapq
+import logging
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from perdure.clock import Micros
+from perdure.engine.limits import Limits
+from perdure.engine.loop import WorkflowLoop
+from perdure.engine.machines.timer import LoopTimerHandle, TimerMachine
+from perdure.engine.recorder import Entry, Recorder
+from perdure.errors import ActivityError, ActivityTimeout, SignalNotDelivered, SubWorkflowError
+from perdure.model.event import SubWorkflowFailed
+from perdure.model.failure import Failure
+from perdure.model.task import WorkflowTask
+from perdure.serialization.failures import to_exception
+from perdure.workflows.context import Context, set_current
+from perdure.workflows.future import Command, Future, SubWorkflowFuture
+from perdure.workflows.signal_channel import SignalBuffer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from perdure.app import App
+    from perdure.engine.machines.machine import Machine
+    from perdure.engine.tasks import DurableTask
+    from perdure.workflows.definition import Workflow
+
+_INERT_AFTER = 20  # commands of a dying execution raise at first, to end its clean-up; then they never end, to end its loops
+
+
+class Dying(BaseException):
+    """The execution leaves memory: workflow code can do nothing more. Not an Exception, so that few catch it."""
+
+
+class Core:
+    """The state of an execution that its machines, its runtime and its loop work on."""
+
+    def __init__(
+        self, task: WorkflowTask, definition: Workflow[..., Any], app: App, limits: Limits, logger: logging.Logger
+    ) -> None:
+        self.task = task
+        self.definition = definition
+        self.app = app
+        self.payloads = app.payloads
+        self.limits = limits
+        self.base_logger = logger
+        self.now: Micros = task.created_at
+        self.started_at: Micros = task.created_at
+        self.history_length = 0
+        self.history_bytes = task.history_bytes
+        self.suggested = False
+        self.is_replaying = False
+        self.recorder = Recorder(limits.drain_commands, compares_inputs=definition.determinism == "strict")
+        self.loop = WorkflowLoop(self, task.execution_id)
+        self.machines: dict[int, Machine] = {}
+        self.commands = 0
+        self.marked_at = -1
+        """The last command before the instance's cancel."""
+        self.refusals = 0
+        self.timers: list[TimerMachine] = []
+        self.signals: dict[str, SignalBuffer] = {}
+        self.published: dict[str, bytes] = {}
+        self.patches: dict[str, bool] = {}
+        self.main: DurableTask[Any] | None = None
+        self.root: Context | None = None
+        self.python = ""
+        self.version = task.version
+        self.headers: dict[str, str] = {}
+        self.execution_number = 1
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def begin(self, root: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make the main task; the next drain begins it. It sees nothing of the worker's context variables."""
+        from perdure.engine.tasks import DurableTask  # noqa: PLC0415 - made once
+
+        self.root = root
+        context = contextvars.Context()
+        context.run(set_current, root)
+        self.main = DurableTask(
+            self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
+        )
+        self.loop.adopt(self.main)
+
+    def drain(self) -> list[Entry]:
+        """Run the code until it blocks; what it asked for meanwhile."""
+        assert self.main is not None
+        self.loop.drain(self.main, self.recorder, self.limits.drain_steps)
+        entries = self.recorder.end()
+        for machine, _ in entries:
+            if isinstance(machine, TimerMachine) and self.machines.get(machine.number) is machine:
+                heapq.heappush(self.timers, machine)
+        return entries
+
+    def next_timer(self) -> TimerMachine | None:
+        """The timer that is due first."""
+        while self.timers and self.machines.get(self.timers[0].number) is not self.timers[0]:
+            heapq.heappop(self.timers)
+        return self.timers[0] if self.timers else None
+
+    def deliver_cancel(self) -> None:
+        """The instance's cancel: mark its context, ask what runs elsewhere, then cancel the main task."""
+        if self.marked_at >= 0 or self.main is None or self.root is None:
+            return
+        self.marked_at = self.commands
+        self.root.mark()
+        self.loop.marked = True
+        for machine in list(self.machines.values()):
+            machine.instance_cancelled()
+        self.loop.delivering = True
+        try:
+            self.main.cancel()
+        finally:
+            self.loop.delivering = False
+
+    # --- for machines ---------------------------------------------------------------------------------------------
+
+    def next_command(self) -> int:
+        """The number of a new command."""
+        self.commands += 1
+        return self.commands
+
+    def was_issued_before_cancel(self, number: int) -> bool:
+        return number <= self.marked_at
+
+    def future(self, command: Command) -> Future[Any]:
+        future = Future(loop=self.loop)
+        future.command = command
+        return self.loop.number(future)
+
+    def sub_workflow_future(self, command: Command) -> SubWorkflowFuture[Any]:
+        future: SubWorkflowFuture[Any] = SubWorkflowFuture(loop=self.loop)
+        future.command = command
+        self.loop.number(future)
+        return future
+
+    def derived_id(self, purpose: bytes, number: int) -> bytes:
+        """A 128-bit id that every replay gives again."""
+        seed = b"%s %s %d" % (self.task.execution_id, purpose, number)
+        return hashlib.blake2b(seed, digest_size=16).digest()
+
+    def random(self) -> random.Random:
+        return random.Random(self.task.execution_id)
+
+    def activity_error(self, failure: Failure) -> Exception:
+        wrapper = ActivityTimeout if failure.is_type("perdure.errors.ActivityTimeout") else ActivityError
+        return to_exception(failure, self.app.exceptions, wrapper)
+
+    def sub_workflow_error(self, event: SubWorkflowFailed) -> Exception:
+        if event.refused or event.cancelled:
+            return SubWorkflowError(event.failure.message, event.failure)
+        return to_exception(event.failure, self.app.exceptions, SubWorkflowError)
+
+    def signal_error(self, failure: Failure) -> Exception:
+        return SignalNotDelivered(failure.message, failure)
+
+    def signal_buffer(self, name: str) -> SignalBuffer:
+        buffer = self.signals.get(name)
+        if buffer is None:
+            buffer = self.signals[name] = SignalBuffer()
+        return buffer
+
+    def check_alive(self) -> None:
+        """Raise Dying while the execution leaves memory; to code that won't take no for an answer, hand out nothing."""
+        if not self.loop.dying:
+            return
+        self.loop.refusals_while_dying += 1
+        if self.loop.refusals_while_dying <= _INERT_AFTER:
+            raise Dying("this execution is leaving memory; it goes on elsewhere, or later")
+
+    # --- for the loop (LoopOwner) ---------------------------------------------------------------------------------
+
+    def set_loop_timer(
+        self, delay: Micros, callback: Callable[[], object], context: contextvars.Context | None
+    ) -> asyncio.TimerHandle:
+        self.check_alive()
+        due_at = self.now + delay
+        when = (due_at - self.started_at) / 1_000_000
+        handle = LoopTimerHandle(self, self.next_command(), due_at, when, callback, context)
+        return handle  # type: ignore[return-value]
+
+    def report(self, context: dict[str, Any]) -> None:
+        """What asyncio would log: a task or future whose exception nobody looked at."""
+        if self.loop.dying or self.is_replaying:
+            return
+        problem = context.get("exception")
+        self.base_logger.warning(
+            "in workflow %s (%s): %s",
+            self.task.workflow,
+            self.task.instance_id,
+            context.get("message", "an error that nobody looked at"),
+            exc_info=problem if isinstance(problem, BaseException) else None,
+        )

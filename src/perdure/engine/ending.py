@@ -1,0 +1,115 @@
+"""How an execution ends: what the main task's end means, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from perdure.engine.machines.activity import ActivityMachine
+from perdure.errors import PayloadError
+from perdure.model.checkpoint import Closing, NextExecution
+from perdure.model.event import (
+    CarriedSignal,
+    End,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionContinued,
+    ExecutionFailed,
+    ExecutionStarted,
+)
+from perdure.model.instance import State
+from perdure.serialization.failures import to_failure
+
+if TYPE_CHECKING:
+    from perdure.engine.core import Core
+
+
+class ContinueAsNew(BaseException):
+    """Raised by ctx.continue_as_new. Not an Exception: only the engine is meant to catch it."""
+
+    def __init__(self, workflow: str, arguments: bytes, digest: bytes) -> None:
+        super().__init__("ctx.continue_as_new ends the workflow: let it through")
+        self.workflow = workflow
+        self.arguments = arguments
+        self.digest = digest
+
+
+def end_of(core: Core, main: asyncio.Task[Any]) -> End:
+    """The event that the end of the main task is."""
+    if main.cancelled():
+        if core.marked_at >= 0:
+            return ExecutionCancelled()
+        problem = asyncio.CancelledError("the workflow let a CancelledError through, and nobody had cancelled it")
+        return ExecutionFailed(failure=to_failure(problem, core.payloads))
+    error = main.exception()
+    if error is not None:
+        request = _continuation(error)
+        if request is not None:
+            return ExecutionContinued(workflow=request.workflow, arguments=request.arguments, digest=request.digest)
+        return ExecutionFailed(failure=to_failure(error, core.payloads))
+    schema = core.payloads.call(core.definition.function, skip=1)
+    try:
+        return ExecutionCompleted(result=schema.encode_result(main.result()))
+    except PayloadError as problem:
+        return ExecutionFailed(failure=to_failure(problem, core.payloads))
+
+
+def _continuation(error: BaseException) -> ContinueAsNew | None:
+    """The continue-as-new in it, also out of a group that holds nothing worse than cancellations beside it."""
+    if isinstance(error, ContinueAsNew):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    found: ContinueAsNew | None = None
+    for part in error.exceptions:
+        request = _continuation(part)
+        if request is None and not isinstance(part, asyncio.CancelledError):
+            return None
+        found = found or request
+    return found
+
+
+def closing_of(core: Core, end: End) -> Closing:
+    """What the store does at this end."""
+    if isinstance(end, ExecutionCompleted):
+        return Closing(state=State.COMPLETED, result=end.result)
+    if isinstance(end, ExecutionFailed):
+        return Closing(state=State.FAILED, failure=end.failure)
+    if isinstance(end, ExecutionCancelled):
+        return Closing(state=State.CANCELLED)
+    started = ExecutionStarted(
+        at=0,
+        workflow=end.workflow,
+        arguments=end.arguments,
+        python="",
+        version=core.version,
+        carried=_unread_signals(core),
+        headers=core.headers,
+        execution_number=core.execution_number + 1,
+    )
+    following = NextExecution(
+        execution_id=core.derived_id(b"next", 0), workflow=end.workflow, started=started, digest=end.digest
+    )
+    return Closing(state=State.CONTINUED_AS_NEW, following=following)
+
+
+def _unread_signals(core: Core) -> tuple[CarriedSignal, ...]:
+    return tuple(
+        CarriedSignal(name, payload) for name, buffer in core.signals.items() for payload in buffer.payloads
+    )
+
+
+def warn_of_unfinished(core: Core) -> None:
+    """Name the activities whose results nobody waits for any more."""
+    unfinished = [
+        f"{machine.new.name} ({machine.number})"
+        for machine in core.machines.values()
+        if isinstance(machine, ActivityMachine) and machine.is_awaited()
+    ]
+    if unfinished:
+        core.base_logger.warning(
+            "workflow %s (%s) ended while activities of it hadn't: %s; those that run go on and their results are dropped",
+            core.task.workflow,
+            core.task.instance_id,
+            ", ".join(unfinished[:10]) + (f" and {len(unfinished) - 10} more" if len(unfinished) > 10 else ""),
+        )

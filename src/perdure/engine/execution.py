@@ -1,0 +1,272 @@
+"""One execution in memory: events go in, checkpoints come out.
+
+Each event is applied and the code run until it blocks, before the next is looked at: history's order is the only order, and
+how events were grouped into workflow tasks changes nothing. A timer that is due goes before the first event that is later
+than it. Replay is the same with two differences: the commands are compared with those in history, and nothing comes out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from perdure.app import App
+from perdure.clock import Micros
+from perdure.engine.checkpoints import CheckpointBuilder
+from perdure.engine.closing import close
+from perdure.engine.core import Core
+from perdure.engine.divergence import divergence
+from perdure.engine.ending import closing_of, end_of, warn_of_unfinished
+from perdure.engine.limits import Limits
+from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
+from perdure.engine.runtime import ExecutionRuntime
+from perdure.errors import HistoryTooLong, StoreCorrupt
+from perdure.model.checkpoint import Checkpoint
+from perdure.model.event import (
+    ActivityCompleted,
+    ActivityFailed,
+    AdministrativeEvent,
+    Applied,
+    AppliedEvent,
+    CancelRequested,
+    ContinueSuggested,
+    End,
+    EndEvent,
+    Event,
+    ExecutionStarted,
+    SignalDelivered,
+    SignalReceived,
+    SignalRefused,
+    SubWorkflowCompleted,
+    SubWorkflowFailed,
+    TimerFired,
+)
+from perdure.model.task import PendingEvent, WorkflowTask
+from perdure.model.transition import Checkpointed
+from perdure.workflows.context import Context
+from perdure.workflows.definition import Workflow
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_log = logging.getLogger("perdure.workflow")
+
+
+class Execution:
+    """An execution, at some position of its history. Not for use by two threads at a time.
+
+    After `replay` or `apply` has raised it is of no use: close it.
+    """
+
+    def __init__(
+        self,
+        task: WorkflowTask,
+        definition: Workflow[..., Any],
+        app: App,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        logger: logging.Logger | None = None,
+    ) -> None:
+        self.instance_key = task.instance_key
+        self.instance_id = task.instance_id
+        self.execution_id = task.execution_id
+        self.workflow = task.workflow
+        self.position = 0
+        """The length of the history, with all that `apply` has made."""
+        self.is_closed = False
+        """Whether the workflow has ended."""
+        self._core = Core(task, definition, app, limits, logger or _log)
+        self._runtime = ExecutionRuntime(self._core)
+
+    def replay(self, events: Sequence[Event]) -> None:
+        """Go through a stored history, from its first event. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
+        core = self._core
+        core.is_replaying = True
+        index = 0
+        while index < len(events):
+            event = events[index]
+            following = index + 1
+            if isinstance(event, AppliedEvent):
+                while following < len(events) and not isinstance(events[following], (AppliedEvent, AdministrativeEvent)):
+                    following += 1
+                self.position = index + 1
+                self._replay_one(event, list(events[index + 1 : following]))
+            elif not isinstance(event, AdministrativeEvent):
+                raise StoreCorrupt(f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing")
+            index = self.position = following
+        core.published.clear()
+        core.is_replaying = False
+
+    def apply(self, pending: Sequence[PendingEvent], now: Micros) -> Checkpoint:
+        """Apply what has arrived, in order, and the timers that are due at `now`; what that changes.
+
+        What the end of the workflow leaves unapplied isn't in `consumed`. Raises what `replay` raises, and
+        HistoryTooLong and RunawayWorkflow.
+        """
+        checkpoint = CheckpointBuilder(self.position)
+        for arrived in pending:
+            self._fire_timers(checkpoint, min(arrived.event.at or now, now), now)
+            if self.is_closed:
+                break
+            self._apply_one(checkpoint, arrived.event, now)
+            if arrived.id > 0:
+                checkpoint.consumed.append(arrived.id)
+            if self.is_closed:
+                break
+        self._fire_timers(checkpoint, now, now)
+        core = self._core
+        checkpoint.published, core.published = core.published, {}
+        timer = core.next_timer()
+        return checkpoint.build(None if timer is None else timer.due_at)
+
+    def committed(self, outcome: Checkpointed) -> None:
+        """The last checkpoint is durable."""
+        self._core.history_bytes += outcome.events_bytes
+
+    def close(self) -> None:
+        """Take the execution out of memory: its coroutines are closed here, and issue no command."""
+        close(self._core)
+
+    # --- new events -----------------------------------------------------------------------------------------------
+
+    def _fire_timers(self, checkpoint: CheckpointBuilder, until: Micros, now: Micros) -> None:
+        while not self.is_closed:
+            timer = self._core.next_timer()
+            if timer is None or timer.due_at > until:
+                return
+            self._apply_one(checkpoint, TimerFired(at=now, number=timer.number), now)
+
+    def _apply_one(self, checkpoint: CheckpointBuilder, event: Applied, now: Micros) -> None:
+        core = self._core
+        self._watch_length(checkpoint, max(core.now, now))
+        event = self._stamped(event, max(core.now, now))
+        checkpoint.events.append(event)
+        self.position += 1
+        self._feed(event)
+        for machine, command in core.drain():
+            checkpoint.events.append(command)
+            self.position += 1
+            machine.contribute(command, checkpoint)
+        if core.main is not None and core.main.done():
+            end = end_of(core, core.main)
+            checkpoint.events.append(end)
+            self.position += 1
+            checkpoint.closing = closing_of(core, end)
+            warn_of_unfinished(core)
+            self._ended()
+
+    def _stamped(self, event: Applied, at: Micros) -> Applied:
+        if isinstance(event, ExecutionStarted):
+            return msgspec.structs.replace(event, at=at, python=PYTHON)
+        return event if event.at == at else msgspec.structs.replace(event, at=at)
+
+    def _watch_length(self, checkpoint: CheckpointBuilder, at: Micros) -> None:
+        core, limits = self._core, self._core.limits
+        if self.position >= limits.history_events or core.history_bytes >= limits.history_bytes:
+            raise HistoryTooLong(
+                f"the history has {self.position:,} events and {core.history_bytes:,} bytes, over the limit of "
+                f"{limits.history_events:,} and {limits.history_bytes:,}: raise the worker's limits, then resume the "
+                "instance; better, let the workflow ctx.continue_as_new when ctx.info.continue_as_new_suggested is true"
+            )
+        if not core.suggested and (
+            self.position >= limits.warn_events or core.history_bytes >= limits.warn_bytes
+        ):
+            core.suggested = True
+            checkpoint.events.append(ContinueSuggested(at=at))
+            self.position += 1
+
+    # --- replay ---------------------------------------------------------------------------------------------------
+
+    def _replay_one(self, event: Any, recorded: list[Any]) -> None:
+        core = self._core
+        end: End | None = recorded.pop() if recorded and isinstance(recorded[-1], EndEvent) else None
+        if self.is_closed:
+            raise divergence(history=f"another event ({type(event).__name__})", code="the workflow has ended", site=None)
+        core.recorder.begin_replay(recorded)
+        self._feed(event)
+        core.drain()
+        if core.main is not None and core.main.done():
+            self._compare_end(end, end_of(core, core.main))
+            self._ended()
+        elif end is not None:
+            raise divergence(history=f"the end of the workflow ({type(end).__name__})", code="it goes on", site=None)
+
+    def _compare_end(self, recorded: End | None, reached: End) -> None:
+        if type(recorded) is not type(reached):
+            says = "it goes on" if recorded is None else f"the end of the workflow ({type(recorded).__name__})"
+            raise divergence(history=says, code=f"the end of the workflow ({type(reached).__name__})", site=None)
+
+    def _ended(self) -> None:
+        self.is_closed = True
+        close(self._core)
+
+    # --- each kind of event ---------------------------------------------------------------------------------------
+
+    def _feed(self, event: Any) -> None:
+        core = self._core
+        core.now = max(core.now, event.at)
+        core.history_length = self.position
+        if core.main is None and not isinstance(event, (ExecutionStarted, ContinueSuggested)):
+            raise StoreCorrupt(f"history of {self.instance_id!r} begins with {type(event).__name__}")
+        _HANDLERS[type(event)](self, event)
+
+    def _started(self, event: ExecutionStarted) -> None:
+        core = self._core
+        core.now = core.started_at = event.at
+        core.python = event.python
+        core.version = event.version
+        core.headers = event.headers
+        core.execution_number = event.execution_number
+        for signal in event.carried:
+            core.signal_buffer(signal.name).put(signal.payload)
+        schema = core.payloads.call(core.definition.function, skip=1)
+        args, kwargs = schema.decode(event.arguments)
+        core.begin(Context(self._runtime), args, kwargs)
+
+    def _signalled(self, event: SignalReceived) -> None:
+        self._core.signal_buffer(event.name).put(event.payload)
+
+    def _cancel_requested(self, _: CancelRequested) -> None:
+        self._core.deliver_cancel()
+
+    def _continue_suggested(self, _: ContinueSuggested) -> None:
+        self._core.suggested = True
+
+    def _completed(self, event: ActivityCompleted | SubWorkflowCompleted) -> None:
+        self._machine(event.number).feed(COMPLETED, event.result)
+
+    def _failed(self, event: ActivityFailed | SubWorkflowFailed | SignalRefused) -> None:
+        self._machine(event.number).feed(FAILED, event)
+
+    def _delivered(self, event: SignalDelivered) -> None:
+        self._machine(event.number).feed(COMPLETED)
+
+    def _fired(self, event: TimerFired) -> None:
+        self._machine(event.number).feed(FIRED)
+
+    def _machine(self, number: int) -> Machine:
+        machine = self._core.machines.get(number)
+        if machine is None:
+            raise divergence(
+                history=f"an answer to command {number}", code="nothing of this number is open", site=None
+            )
+        return machine
+
+
+_HANDLERS: Mapping[type, Callable[[Execution, Any], None]] = {
+    ExecutionStarted: Execution._started,
+    SignalReceived: Execution._signalled,
+    CancelRequested: Execution._cancel_requested,
+    ContinueSuggested: Execution._continue_suggested,
+    ActivityCompleted: Execution._completed,
+    SubWorkflowCompleted: Execution._completed,
+    ActivityFailed: Execution._failed,
+    SubWorkflowFailed: Execution._failed,
+    SignalRefused: Execution._failed,
+    SignalDelivered: Execution._delivered,
+    TimerFired: Execution._fired,
+}
+
+

@@ -1,0 +1,331 @@
+"""The event loop that workflow code runs on: asyncio's own tasks and futures, made deterministic.
+
+The rules:
+
+1. *Callbacks run in the order in which they were scheduled*, and nothing else runs: no I/O, no threads, no clock.
+2. *A delay is a durable timer*: `call_later` and `call_at` issue a command; the callback is scheduled when history says that
+   the timer fired. `time()` is workflow time.
+3. *Tasks and futures hash to running numbers*: asyncio keeps them in sets (`wait`, `as_completed`, an aborting TaskGroup), and
+   sets iterate in hash order, which otherwise follows addresses. The execution's own base keeps the numbers of thousands of
+   loops apart in asyncio's set of all tasks, which would be quadratic up to 3.13 with equal hashes.
+4. *Nothing leaves the loop*: async generators that are dropped half-way stay alive until the execution ends, since their
+   `finally` would run at the garbage collector's pleasure; a dying loop issues no command.
+
+The loop is entered from inside the worker's own: the worker's task is put aside for the time of a drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import warnings
+import zlib
+from asyncio import events as asyncio_events
+from asyncio import tasks as asyncio_tasks
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from perdure.clock import Micros
+from perdure.engine.forbidden import ForbiddenCalls
+from perdure.engine.tasks import DurableTask
+from perdure.errors import NotInWorkflow, RunawayWorkflow
+from perdure.workflows.future import Future
+
+if TYPE_CHECKING:
+    from perdure.engine.recorder import Recorder
+
+T = TypeVar("T")
+
+Callback = tuple["Handle", contextvars.Context, Callable[..., Any], tuple[Any, ...]]
+
+
+class Handle:
+    """A scheduled callback."""
+
+    __slots__ = ("is_cancelled",)
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+class LoopOwner(Protocol):
+    """The execution that the loop belongs to, as far as the loop asks."""
+
+    now: Micros
+    started_at: Micros
+
+    def set_loop_timer(
+        self, delay: Micros, callback: Callable[[], object], context: contextvars.Context | None
+    ) -> asyncio.TimerHandle: ...
+    def report(self, context: dict[str, Any]) -> None:
+        """asyncio's exception handler."""
+        ...
+
+
+class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
+    """One execution's loop."""
+
+    def __init__(self, owner: LoopOwner, execution_id: bytes) -> None:
+        self.owner = owner
+        self.hash_base = zlib.crc32(execution_id) << 28
+        self.marked = False
+        """Whether the instance's cancel has arrived."""
+        self.delivering = False
+        """Whether the instance's cancel is being passed to tasks right now."""
+        self.dying = False
+        self.refusals_while_dying = 0
+        self._numbers = 0
+        self._ready: deque[Callback] = deque()
+        self._tasks: list[DurableTask[Any]] = []
+        self._sweep_at = 64
+        self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], contextvars.Context]] = []
+        self._dropped_generators: list[AsyncGenerator[Any, Any]] = []
+        _number_gathering_futures()
+
+    # --- what asyncio calls ---------------------------------------------------------------------------------------
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = Handle()
+        self._ready.append((handle, context or contextvars.copy_context(), callback, args))
+        return handle  # type: ignore[return-value]
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        if delay <= 0:
+            return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
+        return self.owner.set_loop_timer(
+            max(round(delay * 1_000_000), 1), lambda: callback(*args), context or contextvars.copy_context()
+        )
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_later(when - self.time(), callback, *args, context=context)
+
+    def time(self) -> float:
+        """Workflow time in seconds since the execution started: small numbers keep their microseconds as floats."""
+        return (self.owner.now - self.owner.started_at) / 1_000_000
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return self.number(Future(loop=self))
+
+    def create_task(  # type: ignore[override]
+        self,
+        coro: Coroutine[Any, Any, T] | Generator[Any, None, T] | asyncio.Future[T],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+        **_: Any,  # eager_start: a task's first step is always a callback of its own here
+    ) -> asyncio.Task[T]:
+        if self.dying:
+            _close(coro)
+            raise NotInWorkflow("the execution is being closed: no new tasks")
+        _refuse_unordered(coro)
+        task: DurableTask[T] = DurableTask(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        if len(self._tasks) > self._sweep_at:
+            self._tasks = [each for each in self._tasks if not each.done()]
+            self._sweep_at = max(64, 2 * len(self._tasks))
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def get_exception_handler(self) -> None:
+        return None
+
+    async def shutdown_asyncgens(self) -> None:
+        """Generators are closed with their execution."""
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self.owner.report(context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.owner.report(context)
+
+    # --- what the engine calls ------------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """Counts tasks and futures."""
+        self._numbers += 1
+        return self._numbers
+
+    def number(self, future: Future[T]) -> Future[T]:
+        """Give a future its deterministic hash."""
+        self._numbers += 1
+        future.number = self._numbers
+        return future
+
+    def adopt(self, task: DurableTask[Any]) -> None:
+        """Keep a task that wasn't made by create_task."""
+        self._tasks.append(task)
+
+    @property
+    def live_tasks(self) -> list[DurableTask[Any]]:
+        """Tasks that haven't ended, in order of creation."""
+        return [task for task in self._tasks if not task.done()]
+
+    @property
+    def dropped_generators(self) -> list[AsyncGenerator[Any, Any]]:
+        """Async generators that nobody refers to any more, not closed yet."""
+        return self._dropped_generators
+
+    def add_condition(self, predicate: Callable[[], Any]) -> asyncio.Future[None]:
+        """A future that is done once the predicate is true at the end of a drain."""
+        future = self.create_future()
+        self._conditions.append((predicate, future, contextvars.copy_context()))
+        return future
+
+    def drain(self, main: asyncio.Task[Any], recorder: Recorder, step_limit: int) -> None:
+        """Run until every task waits for what history has yet to bring, `main` has ended, or the recorder has a fault."""
+        with entered(self):
+            steps = 0
+            while recorder.fault is None and not main.done():
+                if not self._ready and not self._release_conditions():
+                    return
+                handle, context, callback, args = self._ready.popleft()
+                if not handle.is_cancelled:
+                    _run(context, callback, args)
+                steps += 1
+                if steps > step_limit:
+                    raise RunawayWorkflow(
+                        f"workflow code ran {step_limit:,} steps for one event without waiting for anything: "
+                        "is there an endless loop around asyncio.sleep(0) or a queue?"
+                    )
+
+    def _release_conditions(self) -> bool:
+        """Wake whoever waits for a predicate that is true now; whether there was one."""
+        if not self._conditions:
+            return False
+        waiting: list[tuple[Callable[[], Any], asyncio.Future[None], contextvars.Context]] = []
+        for condition in self._conditions:
+            predicate, future, context = condition
+            if future.done():
+                continue
+            try:
+                if context.run(predicate):
+                    future.set_result(None)
+                else:
+                    waiting.append(condition)
+            except Exception as problem:
+                future.set_exception(problem)
+        self._conditions = waiting
+        return bool(self._ready)
+
+    def forget(self) -> None:
+        """Drop what was scheduled: nothing of this loop runs again."""
+        self._ready.clear()
+        self._conditions.clear()
+        self._tasks.clear()
+
+    def generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._dropped_generators.append(generator)
+        if not self.dying:
+            name = getattr(generator, "__qualname__", repr(generator))
+            warnings.warn(
+                f"async generator {name} was left before its end; its clean-up waits for the end of the execution. "
+                "Use `async with contextlib.aclosing(…)` around it",
+                ResourceWarning,
+                stacklevel=2,
+            )
+
+
+class entered:  # noqa: N801 - reads as a verb where it is used
+    """Make a workflow loop the running loop of this thread, from wherever the thread is, and go back."""
+
+    __slots__ = ("_generator_hooks", "_loop", "_outer_loop", "_outer_task")
+
+    def __init__(self, loop: WorkflowLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        outer = asyncio_events._get_running_loop()
+        self._outer_loop = outer
+        self._outer_task = None if outer is None else asyncio_tasks.current_task(outer)
+        if self._outer_task is not None:
+            asyncio_tasks._leave_task(outer, self._outer_task)  # type: ignore[arg-type]
+        asyncio_events._set_running_loop(self._loop)
+        self._generator_hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._loop.generator_dropped)
+
+    def __exit__(self, *_: object) -> None:
+        sys.set_asyncgen_hooks(*self._generator_hooks)
+        asyncio_events._set_running_loop(self._outer_loop)
+        if self._outer_task is not None:
+            asyncio_tasks._enter_task(self._outer_loop, self._outer_task)  # type: ignore[arg-type]
+
+
+def _run(context: contextvars.Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        context.run(callback, *args)
+    except SystemExit:
+        pass  # asyncio stores it in the task and raises it again: here the task's end is what counts
+
+
+def _close(target: object) -> None:
+    close = getattr(target, "close", None)
+    if close is not None:
+        close()
+
+
+def _refuse_unordered(coro: object) -> None:
+    """as_completed turns its coroutines into a set before it starts them: their order would be by address."""
+    if isinstance(coro, asyncio.Future):
+        return
+    frame = sys._getframe(2)  # the caller of create_task
+    if frame.f_code is not _ENSURE_FUTURE and frame.f_code is not _ENSURE_FUTURE_INNER:
+        return
+    for _ in range(3):
+        if frame.f_back is None:
+            return
+        frame = frame.f_back
+        if frame.f_code.co_filename == asyncio_tasks.__file__ and (
+            frame.f_code.co_name == "as_completed" or "_AsCompletedIterator" in frame.f_code.co_qualname
+        ):
+            _close(coro)
+            raise NotInWorkflow(
+                "asyncio.as_completed over coroutines starts them in no fixed order: make tasks of them first, as in "
+                "asyncio.as_completed([asyncio.create_task(c) for c in …])"
+            )
+
+
+_ENSURE_FUTURE = asyncio.ensure_future.__code__
+_ENSURE_FUTURE_INNER = getattr(asyncio_tasks, "_ensure_future", asyncio.ensure_future).__code__
+
+
+def _number_gathering_futures() -> None:
+    """gather's future is a stock class: let those of our loops hash to numbers, too."""
+    kind: Any = asyncio_tasks._GatheringFuture  # type: ignore[attr-defined]
+    if "__hash__" in kind.__dict__ and kind.__hash__ is _gathering_hash:
+        return
+    kind.__hash__ = _gathering_hash
+
+
+def _gathering_hash(future: Any) -> int:
+    loop = future.get_loop()
+    if not isinstance(loop, WorkflowLoop):
+        return object.__hash__(future)
+    number = getattr(future, "_perdure_number", 0)
+    if not number:
+        number = future._perdure_number = loop.next_number()
+    return loop.hash_base + number

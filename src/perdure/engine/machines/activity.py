@@ -1,0 +1,145 @@
+"""An activity: scheduled, then completed, failed, or no longer awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from perdure.engine.machines.machine import (
+    ABANDON,
+    ABANDONED,
+    ASK,
+    ASKED,
+    COMPLETED,
+    DONE,
+    DROPPED,
+    FAILED,
+    ISSUED,
+    RECORD,
+    RECORDED,
+    Machine,
+)
+from perdure.model.checkpoint import CancelActivity, NewActivity
+from perdure.model.event import ActivityCancelled, ActivityFailed, ActivityScheduled, Command
+from perdure.model.options import Cancellation
+from perdure.workflows.future import Future
+
+if TYPE_CHECKING:
+    from perdure.engine.checkpoints import CheckpointBuilder
+    from perdure.engine.core import Core
+    from perdure.workflows.context import Context
+    from perdure.serialization.calls import CallSchema
+
+
+class ActivityMachine(Machine):
+    """See `table` at the end."""
+
+    __slots__ = ("cancellation", "ctx", "future", "new", "refused", "schema")
+
+    kind = "activity"
+
+    def __init__(self, core: Core, ctx: Context, schema: CallSchema, new: NewActivity, digest: bytes, cancellation: Cancellation) -> None:
+        super().__init__(core, new.number)
+        self.ctx = ctx
+        self.schema = schema
+        self.new = new
+        self.cancellation = cancellation
+        self.refused = False
+        self.future: Future[Any] = core.future(self)
+        self.core.recorder.issue(
+            self,
+            ActivityScheduled(
+                number=new.number, name=new.name, arguments=new.arguments, digest=digest, queue=new.queue
+            ),
+        )
+
+    # --- cancelling (workflows.future.Command) --------------------------------------------------------------------
+
+    def refuses_cancel(self) -> bool:
+        return (
+            not self.refused
+            and self.cancellation is not Cancellation.ABANDON
+            and self.core.was_issued_before_cancel(self.number)
+            and not self.ctx.is_disconnected
+        )
+
+    def refuse_cancel(self) -> None:
+        self.refused = True
+
+    def is_disconnected(self) -> bool:
+        return self.ctx.is_disconnected
+
+    def abandoned(self) -> None:
+        self.feed(ABANDON)
+
+    def context_cancelled(self) -> None:
+        """A with_cancel above it was called: what runs may finish, unless its worker is to be told."""
+        if self.cancellation is Cancellation.REQUEST:
+            self.feed(ASK)
+        elif self.cancellation is Cancellation.ABANDON:
+            self.future.cancel()
+
+    def instance_cancelled(self) -> None:
+        if self.cancellation is Cancellation.REQUEST and not self.ctx.is_disconnected:
+            self.feed(ASK)
+
+    def is_awaited(self) -> bool:
+        """Whether workflow code may still wait for it."""
+        return self.state in (RECORDED, ASKED)
+
+    # --- actions --------------------------------------------------------------------------------------------------
+
+    def _drop(self) -> None:
+        self.core.machines.pop(self.number, None)
+
+    def _record_abandoned(self) -> None:
+        told = self.cancellation is Cancellation.REQUEST
+        self.core.recorder.follow_up(self, ActivityCancelled(number=self.number, told=told))
+
+    def _record_asked(self) -> None:
+        self.core.recorder.follow_up(self, ActivityCancelled(number=self.number, told=True))
+
+    def _resolve(self, result: bytes) -> None:
+        self.core.machines.pop(self.number, None)
+        self.future.set_result(self.schema.decode_result(result))
+
+    def _fail(self, event: ActivityFailed) -> None:
+        self.core.machines.pop(self.number, None)
+        self.future.set_exception(self.core.activity_error(event.failure))
+
+    def _fail_asked(self, event: ActivityFailed) -> None:
+        self.core.machines.pop(self.number, None)
+        if event.cancelled:
+            asyncio.Future.cancel(self.future)
+        else:
+            self.future.set_exception(self.core.activity_error(event.failure))
+
+    def _forget(self, *_: object) -> None:
+        self.core.machines.pop(self.number, None)
+
+    def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
+        if isinstance(event, ActivityScheduled):
+            checkpoint.activities[self.number] = self.new
+        elif self.state == ASKED:
+            checkpoint.cancelled_activities.append(CancelActivity(self.number, told=True, awaited=True))
+        elif isinstance(event, ActivityCancelled) and checkpoint.activities.pop(self.number, None) is None:
+            checkpoint.cancelled_activities.append(CancelActivity(self.number, told=event.told))
+
+    table = {
+        (ISSUED, RECORD): (RECORDED, None),
+        (ISSUED, ABANDON): (DROPPED, _drop),
+        (ISSUED, ASK): (ASKED, _record_asked),
+        (RECORDED, ABANDON): (ABANDONED, _record_abandoned),
+        (RECORDED, ASK): (ASKED, _record_asked),
+        (RECORDED, COMPLETED): (DONE, _resolve),
+        (RECORDED, FAILED): (DONE, _fail),
+        (ASKED, ASK): (ASKED, None),
+        (ASKED, ABANDON): (ABANDONED, None),
+        (ASKED, COMPLETED): (DONE, _resolve),
+        (ASKED, FAILED): (DONE, _fail_asked),
+        (ABANDONED, ASK): (ABANDONED, None),
+        (ABANDONED, COMPLETED): (DONE, _forget),
+        (ABANDONED, FAILED): (DONE, _forget),
+        (DONE, ABANDON): (DONE, None),
+        (DONE, ASK): (DONE, None),
+    }

@@ -1,0 +1,70 @@
+"""A command's life as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from perdure.errors import NonDeterminismError
+
+if TYPE_CHECKING:
+    from perdure.engine.checkpoints import CheckpointBuilder
+    from perdure.engine.core import Core
+    from perdure.model.event import Command
+
+# States. Plain strings: they are looked up for every event, and an Enum's hash is a Python call.
+ISSUED: Final = "issued"
+"""In this drain; if it is cancelled before the drain ends, nothing of it is recorded."""
+RECORDED: Final = "recorded"
+ASKED: Final = "asked"
+"""It was asked to cancel, and its end is still awaited."""
+ABANDONED: Final = "abandoned"
+"""Workflow code waits for it no longer; how it ends is dropped."""
+DROPPED: Final = "dropped"
+DONE: Final = "done"
+
+# Inputs.
+RECORD: Final = "recorded at the end of the drain"
+ASK: Final = "asked to cancel"
+ABANDON: Final = "abandoned"
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+FIRED: Final = "fired"
+
+Action = Callable[..., None]
+Table = Mapping[tuple[str, str], tuple[str, Action | None]]
+
+
+class Machine:
+    """One command of an execution. `site` is the line of workflow code that issued it, kept during replay alone."""
+
+    __slots__ = ("core", "number", "site", "state")
+
+    table: ClassVar[Table]
+    kind: ClassVar[str]
+
+    def __init__(self, core: Core, number: int) -> None:
+        self.core = core
+        self.number = number
+        self.state = ISSUED
+        self.site = core.recorder.site()
+        if number:
+            core.machines[number] = self
+
+    def feed(self, fact: str, *details: Any) -> None:
+        """Something happened: move, and act."""
+        row = self.table.get((self.state, fact))
+        if row is None:
+            raise NonDeterminismError(
+                f"{self.kind} {self.number} is {self.state}, and history says it {fact}: "
+                "the code isn't what this history was made with"
+            )
+        self.state, action = row
+        if action is not None:
+            action(self, *details)
+
+    def instance_cancelled(self) -> None:
+        """The instance was asked to cancel; the main task isn't yet."""
+
+    def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
+        """Put what the recorded event leads to into the checkpoint."""

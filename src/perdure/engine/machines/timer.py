@@ -1,0 +1,121 @@
+"""A durable timer: set, then fired or cancelled. It fulfils a future, or runs a callback of asyncio's."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from perdure.clock import Micros
+from perdure.engine.machines.machine import ABANDON, DONE, DROPPED, FIRED, ISSUED, RECORD, RECORDED, Machine
+from perdure.model.event import TimerCancelled, TimerSet
+
+if TYPE_CHECKING:
+    from perdure.engine.core import Core
+    from perdure.workflows.context import Context
+    from perdure.workflows.future import Future
+
+
+class TimerMachine(Machine):
+    """See `table` at the end."""
+
+    __slots__ = ("due_at", "on_fire")
+
+    kind = "timer"
+
+    def __init__(self, core: Core, number: int, due_at: Micros, on_fire: Callable[[], None]) -> None:
+        super().__init__(core, number)
+        self.due_at = due_at
+        self.on_fire = on_fire
+        self.core.recorder.issue(self, TimerSet(number=number, due_at=due_at))
+
+    def __lt__(self, other: TimerMachine) -> bool:
+        return (self.due_at, self.number) < (other.due_at, other.number)
+
+    def _drop(self) -> None:
+        self.core.machines.pop(self.number, None)
+
+    def _record_cancelled(self) -> None:
+        self.core.recorder.follow_up(self, TimerCancelled(number=self.number))
+        self.core.machines.pop(self.number, None)
+
+    def _fire(self) -> None:
+        self.core.machines.pop(self.number, None)
+        self.on_fire()
+
+    table = {
+        (ISSUED, RECORD): (RECORDED, None),
+        (ISSUED, ABANDON): (DROPPED, _drop),
+        (RECORDED, ABANDON): (DONE, _record_cancelled),
+        (RECORDED, FIRED): (DONE, _fire),
+        (DONE, ABANDON): (DONE, None),
+        (DROPPED, ABANDON): (DROPPED, None),
+    }
+
+
+class FutureTimer:
+    """The command behind `ctx.schedule_timer`'s future: nothing of it refuses a cancel."""
+
+    __slots__ = ("ctx", "future", "machine")
+
+    def __init__(self, core: Core, ctx: Context, number: int, due_at: Micros) -> None:
+        self.ctx = ctx
+        self.future: Future[None] = core.future(self)
+        self.machine = TimerMachine(core, number, due_at, self._fired)
+        ctx.hold(self)
+
+    def refuses_cancel(self) -> bool:
+        return False
+
+    def refuse_cancel(self) -> None:
+        raise AssertionError("a timer obeys every cancel")
+
+    def is_disconnected(self) -> bool:
+        return self.ctx.is_disconnected
+
+    def abandoned(self) -> None:
+        self.ctx.drop(self)
+        self.machine.feed(ABANDON)
+
+    def context_cancelled(self) -> None:
+        self.future.cancel()
+
+    def _fired(self) -> None:
+        self.ctx.drop(self)
+        self.future.set_result(None)
+
+
+class LoopTimerHandle:
+    """What asyncio gets from call_later: cancelling it cancels the durable timer."""
+
+    __slots__ = ("_is_cancelled", "_machine", "_when")
+
+    def __init__(
+        self,
+        core: Core,
+        number: int,
+        due_at: Micros,
+        when: float,
+        callback: Callable[[], object],
+        context: contextvars.Context | None,
+    ) -> None:
+        self._is_cancelled = False
+        self._when = when
+        self._machine = TimerMachine(
+            core, number, due_at, lambda: _schedule(core.loop.call_soon, callback, context)
+        )
+
+    def when(self) -> float:
+        return self._when
+
+    def cancel(self) -> None:
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            self._machine.feed(ABANDON)
+
+    def cancelled(self) -> bool:
+        return self._is_cancelled
+
+
+def _schedule(call_soon: Callable[..., Any], callback: Callable[[], object], context: Any) -> None:
+    call_soon(callback, context=context)

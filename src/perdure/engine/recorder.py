@@ -1,0 +1,174 @@
+"""What workflow code asked for in one drain: collected when it is new, compared with history when it is replayed.
+
+History has, after each applied event, the commands that it led to. In replay these are known before the code runs: side
+effects and patch markers are looked up there while they are issued, everything else is compared at the end of the drain,
+one by one and in order. A command that was issued and cancelled within the drain was never recorded, and isn't compared.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from perdure.engine.divergence import Site, describe, divergence, find_site
+from perdure.engine.machines.machine import DROPPED, ISSUED, RECORD
+from perdure.errors import RunawayWorkflow
+from perdure.model.event import (
+    ActivityCancelled,
+    ActivityScheduled,
+    Command,
+    PatchMarked,
+    SideEffectRecorded,
+    SignalSent,
+    SubWorkflowScheduled,
+    TimerSet,
+)
+
+if TYPE_CHECKING:
+    from perdure.engine.machines.machine import Machine
+
+Entry = tuple["Machine", Command]
+
+
+class Recorder:
+    """The commands of the current drain."""
+
+    def __init__(self, command_limit: int, *, compares_inputs: bool) -> None:
+        self._entries: list[Entry] = []
+        self._command_limit = command_limit
+        self._compares_inputs = compares_inputs
+        self._recorded: Sequence[Command] | None = None
+        self._side_effects: dict[int, SideEffectRecorded] = {}
+        self._markers: dict[str, PatchMarked] = {}
+        self._deprecated: set[str] = set()
+        self.fault: Exception | None = None
+        """Why the drain must stop: the code diverged, or asks without end."""
+
+    # --- a drain begins and ends ----------------------------------------------------------------------------------
+
+    def begin_replay(self, recorded: Sequence[Command]) -> None:
+        """The next drain must give these commands."""
+        self._recorded = recorded
+        self._side_effects = {each.number: each for each in recorded if type(each) is SideEffectRecorded}
+        self._markers = {each.patch_id: each for each in recorded if type(each) is PatchMarked}
+
+    def end(self) -> list[Entry]:
+        """The drain's commands, in order, now recorded. Raises NonDeterminismError if history has others."""
+        if self.fault is not None:
+            raise self.fault
+        entries = [entry for entry in self._entries if entry[0].state is not DROPPED]
+        self._entries.clear()
+        for machine, _ in entries:
+            if machine.state is ISSUED:
+                machine.feed(RECORD)
+        if self._recorded is not None:
+            recorded, self._recorded = self._recorded, None
+            self._compare(entries, recorded)
+        return entries
+
+    @property
+    def is_replaying(self) -> bool:
+        return self._recorded is not None
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def issue(self, machine: Machine, event: Command) -> None:
+        """A new command."""
+        if len(self._entries) >= self._command_limit:
+            self.halt(
+                RunawayWorkflow(f"workflow code issued {self._command_limit:,} commands for one event: is there an endless loop?")
+            )
+        self._entries.append((machine, event))
+
+    follow_up = issue
+    """A recorded command is cancelled."""
+
+    def recorded_side_effect(self, number: int, name: str) -> SideEffectRecorded | None:
+        """In replay, what history has for it; a divergence if it has nothing."""
+        if self._recorded is None:
+            return None
+        found = self._side_effects.get(number)
+        if found is None:
+            self.halt(
+                divergence(
+                    history=self._at(number), code=f"side effect {number} ({name})", site=find_site(sys._getframe(1))
+                )
+            )
+        return found
+
+    def marker_stands(self, patch_id: str) -> bool:
+        """In replay, whether the current event's commands have this patch's marker."""
+        return patch_id in self._markers
+
+    def let_pass(self, patch_id: str) -> None:
+        """A marker of this patch is no divergence, though no code asks for it."""
+        self._deprecated.add(patch_id)
+
+    def site(self) -> Site | None:
+        """In replay, the line of workflow code that is running."""
+        return find_site(sys._getframe(2)) if self._recorded is not None else None
+
+    def halt(self, fault: Exception) -> None:
+        """Stop the drain; the first fault counts."""
+        if self.fault is None:
+            self.fault = fault
+
+    # --- comparing ------------------------------------------------------------------------------------------------
+
+    def _compare(self, entries: list[Entry], recorded: Sequence[Command]) -> None:
+        if self._deprecated:
+            asked_for = {event.patch_id for _, event in entries if type(event) is PatchMarked}
+            passing = self._deprecated - asked_for
+            recorded = [each for each in recorded if not (type(each) is PatchMarked and each.patch_id in passing)]
+        for (machine, issued), known in zip(entries, recorded, strict=False):
+            if not self._matches(machine, issued, known):
+                raise divergence(history=describe(known), code=describe(issued), site=machine.site)
+        if len(entries) > len(recorded):
+            machine, issued = entries[len(recorded)]
+            raise divergence(history="nothing more here", code=describe(issued), site=machine.site)
+        if len(recorded) > len(entries):
+            raise divergence(history=describe(recorded[len(entries)]), code="nothing", site=None)
+
+    def _matches(self, machine: Machine, issued: Any, known: Any) -> bool:
+        kind = type(issued)
+        if kind is not type(known) or issued.number != known.number:
+            return False
+        if kind is ActivityScheduled:
+            return issued.name == known.name and self._same_input(machine, issued, known, known.arguments)
+        if kind is SubWorkflowScheduled:
+            return (
+                issued.workflow == known.workflow
+                and issued.instance_id == known.instance_id
+                and self._same_input(machine, issued, known, known.arguments)
+            )
+        if kind is SignalSent:
+            return (
+                issued.name == known.name
+                and issued.instance_id == known.instance_id
+                and (issued.digest == known.digest or not self._compares_inputs)
+            )
+        if kind is PatchMarked:
+            return bool(issued.patch_id == known.patch_id)
+        if kind is TimerSet:
+            machine.due_at = known.due_at  # type: ignore[attr-defined] - delays may change; what was set counts
+        if kind is ActivityCancelled:
+            return True  # told or not is an option
+        return True
+
+    def _same_input(self, machine: Any, issued: Any, known: Any, arguments: bytes) -> bool:
+        """Equal, or equal once the recorded input has passed through today's types: a new default sticks nobody."""
+        if issued.digest == known.digest or not self._compares_inputs:
+            return True
+        try:
+            return bool(machine.schema.digest_with_todays_types(arguments) == issued.digest)
+        except Exception:
+            return False
+
+    def _at(self, number: int) -> str:
+        for each in self._recorded or ():
+            if each.number == number:
+                return describe(each)
+        return "nothing of this number here"
+
+

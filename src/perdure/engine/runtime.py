@@ -1,0 +1,329 @@
+"""What contexts ask of the engine: each command is encoded, numbered and recorded here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from perdure.activities.definition import Activity
+from perdure.clock import Micros, duration_micros, to_datetime
+from perdure.engine.core import Core
+from perdure.engine.ending import ContinueAsNew
+from perdure.engine.machines.activity import ActivityMachine
+from perdure.engine.machines.instant import PatchMachine, SideEffectMachine
+from perdure.engine.machines.signal import SignalMachine
+from perdure.engine.machines.sub_workflow import SubWorkflowCommand
+from perdure.engine.machines.timer import FutureTimer
+from perdure.engine.tasks import DurableTask
+from perdure.errors import ConfigurationError, NotInWorkflow, RunawayWorkflow
+from perdure.model.checkpoint import NewActivity, StartSubWorkflow
+from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
+from perdure.model.names import LONGEST
+from perdure.model.options import ActivityOptions
+from perdure.model.retry import StoredRetry, stored_retry
+from perdure.observability.logging import WorkflowLogger
+from perdure.serialization.failures import to_exception, to_failure
+from perdure.workflows.context import Context
+from perdure.workflows.definition import Workflow
+from perdure.workflows.future import Future, SubWorkflowFuture
+from perdure.workflows.info import Info
+from perdure.workflows.signal import Signal
+from perdure.workflows.signal_channel import SignalBuffer
+
+
+class PreparedOptions(msgspec.Struct, frozen=True):
+    """An activity's options as stores keep them."""
+
+    retry: StoredRetry
+    timeout: Micros | None
+    total_timeout: Micros | None
+    queue_timeout: Micros | None
+    heartbeat_timeout: Micros | None
+
+
+class ExecutionRuntime:
+    """`workflows.runtime.Runtime` on a Core."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._random: random.Random | None = None
+        self._logger: WorkflowLogger | None = None
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def execute_activity(
+        self, ctx: Context, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
+        core = self._core
+        core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"activity {activity.name}")
+        schema = core.payloads.call(activity.function, skip=activity.skip)
+        call = schema.encode(args, kwargs)
+        options, prepared = activity.options, _prepared(activity)
+        new = NewActivity(
+            number=core.next_command(),
+            name=activity.name,
+            arguments=call.payload,
+            queue=options.queue or core.task.queue,
+            priority=core.task.priority if options.priority is None else options.priority,
+            retry=prepared.retry,
+            timeout=prepared.timeout,
+            total_timeout=prepared.total_timeout,
+            queue_timeout=prepared.queue_timeout,
+            heartbeat_timeout=prepared.heartbeat_timeout,
+            headers=core.headers,
+        )
+        machine = ActivityMachine(core, ctx, schema, new, call.digest, options.cancellation)
+        return machine.future
+
+    def execute_sub_workflow(
+        self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> SubWorkflowFuture[Any]:
+        core = self._core
+        core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"sub-workflow {workflow.name}")
+        if workflow.start_signals:
+            raise ConfigurationError("start_signal is for client.start: signal a sub-workflow through its future")
+        schema = core.payloads.call(workflow.function, skip=1)
+        call = schema.encode(args, kwargs)
+        options = workflow.options
+        first_number = core.commands + 1
+
+        def start(number: int, is_retry: bool) -> StartSubWorkflow:  # noqa: FBT001 - a callback
+            return StartSubWorkflow(
+                message_id=core.derived_id(b"start", number),
+                number=number,
+                instance_id=options.instance_id or _child_id(core, first_number),
+                execution_id=core.derived_id(b"child", number),
+                workflow=workflow.name,
+                queue=options.queue or core.task.queue,
+                priority=core.task.priority if options.priority is None else options.priority,
+                started=ExecutionStarted(
+                    at=0,
+                    workflow=workflow.name,
+                    arguments=call.payload,
+                    python="",
+                    version=core.version,
+                    headers=core.headers,
+                ),
+                digest=call.digest,
+                version=core.version,
+                timeout=None if options.timeout is None else duration_micros(options.timeout),
+                start_delay=0 if options.start_delay is None else duration_micros(options.start_delay),
+                tags=options.tags or {},
+                parent_close=options.parent_close,
+                replaces_failed=is_retry,
+            )
+
+        retry = None if options.retry is None else stored_retry(options.retry)
+        command = SubWorkflowCommand(core, ctx, schema, start, retry)
+        future = command.future
+        future.instance_id = command.machine.start.instance_id  # type: ignore[misc]
+        future.send = lambda instance_id, signal, value: self.signal_workflow(ctx, instance_id, signal, value)  # type: ignore[attr-defined]
+        return future
+
+    def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]:
+        core = self._core
+        core.check_alive()
+        if ctx.cancelled:
+            raise self.refused("timer")
+        return FutureTimer(core, ctx, core.next_command(), core.now + max(delay, 1)).future
+
+    def signal_workflow(self, ctx: Context, instance_id: str, signal: Signal[Any], value: Any) -> Future[None]:
+        core = self._core
+        core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"signal {signal.name!r} to {instance_id!r}")
+        payload = core.payloads.encode(value, signal.type)
+        event = SignalSent(
+            number=core.next_command(),
+            instance_id=instance_id,
+            name=signal.name,
+            payload=payload,
+            digest=core.payloads.digest(payload),
+        )
+        return SignalMachine(core, ctx, event).future
+
+    def side_effect(self, ctx: Context, function: Callable[[], Any], name: str, returns: Any) -> Future[Any]:
+        core = self._core
+        core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"side effect {name}")
+        number = core.next_command()
+        future = core.loop.create_future()
+        if core.is_replaying:
+            event = core.recorder.recorded_side_effect(number, name)
+            if event is None:
+                return cast("Future[Any]", future)  # the drain stops after this step
+        else:
+            event = self._run_side_effect(number, function, name, returns)
+        SideEffectMachine(core, event)
+        if event.failure is not None:
+            future.set_exception(to_exception(event.failure, core.app.exceptions))
+        elif event.result is not None:
+            future.set_result(core.payloads.decode(event.result, returns))
+        return cast("Future[Any]", future)
+
+    def _run_side_effect(self, number: int, function: Callable[[], Any], name: str, returns: Any) -> SideEffectRecorded:
+        try:
+            result = function()
+        except Exception as problem:
+            return SideEffectRecorded(number=number, name=name, failure=to_failure(problem, self._core.payloads))
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise ConfigurationError(f"side_effect takes plain functions, and {name} is async: make it an activity")
+        return SideEffectRecorded(number=number, name=name, result=self._core.payloads.encode(result, returns))
+
+    def wait_condition(self, ctx: Context, predicate: Callable[[], Any]) -> Future[None]:
+        if ctx.cancelled:
+            raise self.refused("wait_until")
+        return cast("Future[None]", self._core.loop.add_condition(predicate))
+
+    def continue_as_new(
+        self, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> BaseException:
+        core = self._core
+        core.check_alive()
+        if asyncio.current_task() is not core.main:
+            return NotInWorkflow("continue_as_new works in the workflow's main task alone: let this task return first")
+        call = core.payloads.call(workflow.function, skip=1).encode(args, kwargs)
+        return ContinueAsNew(workflow.name, call.payload, call.digest)
+
+    # --- cancellation ---------------------------------------------------------------------------------------------
+
+    def refused(self, what: str) -> BaseException:
+        core = self._core
+        task = asyncio.current_task()
+        if isinstance(task, DurableTask):
+            task.forgive()
+        core.refusals += 1
+        if core.refusals > core.limits.refused_commands:
+            core.recorder.halt(
+                RunawayWorkflow(
+                    f"a cancelled context refused {core.refusals:,} commands: let CancelledError through, or use "
+                    "ctx.disconnected() for clean-up"
+                )
+            )
+            return Halt()
+        return asyncio.CancelledError(f"{what}: the context is cancelled and takes no new command")
+
+    def enter_clean_up(self) -> None:
+        task = asyncio.current_task()
+        if isinstance(task, DurableTask):
+            task.enter_clean_up()
+
+    def leave_clean_up(self) -> None:
+        task = asyncio.current_task()
+        if isinstance(task, DurableTask):
+            task.leave_clean_up()
+
+    # --- facts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Micros:
+        return self._core.now
+
+    @property
+    def is_replaying(self) -> bool:
+        return self._core.is_replaying
+
+    @property
+    def random(self) -> random.Random:
+        if self._random is None:
+            self._random = self._core.random()
+        return self._random
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[Any]:
+        if self._logger is None:
+            core = self._core
+            fields = {
+                "instance_id": core.task.instance_id,
+                "execution_id": core.task.execution_id.hex(),
+                "workflow": core.task.workflow,
+            }
+            self._logger = WorkflowLogger(core.base_logger, fields, lambda: core.is_replaying or core.loop.dying)
+        return self._logger
+
+    @property
+    def info(self) -> Info:
+        core, task = self._core, self._core.task
+        return Info(
+            instance_id=task.instance_id,
+            execution_id=task.execution_id.hex(),
+            execution_number=core.execution_number,
+            workflow=task.workflow,
+            queue=task.queue,
+            priority=task.priority,
+            parent_instance_id=None if task.parent is None else task.parent.instance_id,
+            version=core.version,
+            python=core.python,
+            started_at=to_datetime(core.started_at),
+            deadline_at=None if task.deadline_at is None else to_datetime(task.deadline_at),
+            history_length=core.history_length,
+            continue_as_new_suggested=core.suggested,
+        )
+
+    def signal_buffer(self, name: str) -> SignalBuffer:
+        return self._core.signal_buffer(name)
+
+    def decode(self, payload: bytes, annotation: Any) -> Any:
+        return self._core.payloads.decode(payload, annotation)
+
+    def publish(self, key: str, value: Any) -> None:
+        core = self._core
+        core.check_alive()
+        if not core.is_replaying:
+            core.published[key] = core.payloads.encode(value)
+
+    # --- changing code --------------------------------------------------------------------------------------------
+
+    def patched(self, patch_id: str) -> bool:
+        core = self._core
+        known = core.patches.get(patch_id)
+        if known is None:
+            known = core.patches[patch_id] = not core.is_replaying or core.recorder.marker_stands(patch_id)
+            if known:
+                PatchMachine(core, PatchMarked(number=0, patch_id=patch_id))
+        return known
+
+    def deprecate_patch(self, patch_id: str) -> None:
+        self._core.recorder.let_pass(patch_id)
+
+
+class Halt(BaseException):
+    """Ends workflow code that won't end by itself; the drain has its fault already."""
+
+
+def _prepared(activity: Activity[..., Any]) -> PreparedOptions:
+    prepared = activity.prepared
+    if prepared is None:
+        options: ActivityOptions = activity.options
+        prepared = activity.prepared = PreparedOptions(
+            retry=stored_retry(options.retry),
+            timeout=_micros(options.timeout),
+            total_timeout=_micros(options.total_timeout),
+            queue_timeout=_micros(options.queue_timeout),
+            heartbeat_timeout=_micros(options.heartbeat_timeout),
+        )
+    return cast("PreparedOptions", prepared)
+
+
+def _micros(duration: Any) -> Micros | None:
+    return None if duration is None else duration_micros(duration)
+
+
+def _child_id(core: Core, number: int) -> str:
+    """The parent's id with a suffix that no other execution of it makes; a long one is replaced by the execution's."""
+    execution = core.task.execution_id.hex()
+    derived = f"{core.task.instance_id}/{execution[:8]}.{number}"
+    return derived if len(derived.encode()) <= LONGEST else f"{execution}.{number}"

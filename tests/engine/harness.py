@@ -1,0 +1,191 @@
+"""Drives the engine by hand: a history, the events that a test chooses, and no store.
+
+With `evicting=True` the execution is thrown away after each event and made again from its history, so that each test shows
+replay as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from perdure.app import App
+from perdure.engine.execution import Execution
+from perdure.engine.limits import Limits
+from perdure.model.checkpoint import Checkpoint, NewActivity, StartSubWorkflow
+from perdure.model.event import (
+    ActivityCompleted,
+    ActivityFailed,
+    CancelRequested,
+    Event,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+    SignalReceived,
+    SubWorkflowCompleted,
+    SubWorkflowFailed,
+    TimerSet,
+)
+from perdure.model.failure import Failure, plain_failure
+from perdure.model.task import PendingEvent, WorkflowTask
+from perdure.serialization.events import decode_events, encode_events
+from perdure.serialization.failures import to_failure
+from perdure.workflows.signal import Signal
+
+EPOCH = 1_700_000_000_000_000
+SECOND = 1_000_000
+
+
+class Run:
+    """One execution of a workflow."""
+
+    def __init__(
+        self,
+        workflow: Callable[..., Any],
+        *args: Any,
+        evicting: bool = False,
+        limits: Limits = Limits(),
+        app: App | None = None,
+        logger: logging.Logger | None = None,
+        execution_id: bytes = bytes(range(16)),
+        begin: bool = True,
+    ) -> None:
+        self.app = app or App(workflows=[workflow])
+        self.definition = next(iter(self.app.workflows.values()))
+        self.evicting = evicting
+        self.limits = limits
+        self.logger = logger
+        self.now = EPOCH
+        self.history: list[Event] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.activities: dict[int, NewActivity] = {}
+        self.children: dict[int, StartSubWorkflow] = {}
+        self.published: dict[str, bytes] = {}
+        self.execution_id = execution_id
+        self._ids = 0
+        self.execution = self._new()
+        call = self.app.payloads.call(self.definition.function, skip=1).encode(args, {})
+        self.started = ExecutionStarted(at=EPOCH, workflow=self.definition.name, arguments=call.payload, python="")
+        if begin:
+            self.feed(self.started)
+
+    def _task(self) -> WorkflowTask:
+        return WorkflowTask(
+            instance_key=1, instance_id="test", execution_id=self.execution_id, workflow=self.definition.name,
+            queue="default", priority=0, version=None, parent=None, token=1, position=len(self.history),
+            history_bytes=0, now=self.now, pending=(), created_at=EPOCH,
+        )  # fmt: skip
+
+    def _new(self) -> Execution:
+        return Execution(self._task(), self.definition, self.app, limits=self.limits, logger=self.logger)
+
+    def feed(self, *events: Any) -> Checkpoint:
+        """Apply events as one workflow task."""
+        pending = []
+        for event in events:
+            self._ids += not isinstance(event, ExecutionStarted)
+            pending.append(PendingEvent(0 if isinstance(event, ExecutionStarted) else self._ids, event))
+        checkpoint = self.execution.apply(pending, self.now)
+        self._keep(checkpoint)
+        return checkpoint
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        assert checkpoint.position == len(self.history)
+        self.checkpoints.append(checkpoint)
+        self.history += decode_events(encode_events(checkpoint.events))
+        assert self.execution.position == len(self.history)
+        self.activities |= {each.number: each for each in checkpoint.activities}
+        self.children |= {each.number: each for each in checkpoint.messages if isinstance(each, StartSubWorkflow)}
+        self.published |= checkpoint.published
+        if self.evicting:
+            self.evict()
+
+    def evict(self) -> None:
+        """Out of memory, and back from history."""
+        self.execution.close()
+        self.execution = self.replayed()
+
+    def replayed(self, definition: Callable[..., Any] | None = None) -> Execution:
+        """A new execution, made from the history so far, by today's code."""
+        if definition is not None:
+            app = App(workflows=[definition])
+            fresh = Execution(self._task(), next(iter(app.workflows.values())), app, limits=self.limits)
+        else:
+            fresh = self._new()
+        fresh.replay(self.history)
+        assert fresh.position == len(self.history)
+        return fresh
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def number(self, activity: str) -> int:
+        """The command number of an open activity, by its name (the first one)."""
+        return next(number for number, each in self.activities.items() if each.name == activity)
+
+    def complete(self, activity: str | int, result: Any = None) -> Checkpoint:
+        number = activity if isinstance(activity, int) else self.number(activity)
+        del self.activities[number]
+        return self.feed(ActivityCompleted(at=self.now, number=number, result=self.app.payloads.encode(result)))
+
+    def fail(self, activity: str | int, error: Exception, *, cancelled: bool = False) -> Checkpoint:
+        number = activity if isinstance(activity, int) else self.number(activity)
+        del self.activities[number]
+        failure = to_failure(error, self.app.payloads)
+        return self.feed(ActivityFailed(at=self.now, number=number, failure=failure, cancelled=cancelled))
+
+    def complete_child(self, number: int, result: Any = None) -> Checkpoint:
+        return self.feed(SubWorkflowCompleted(at=self.now, number=number, result=self.app.payloads.encode(result)))
+
+    def fail_child(self, number: int, message: str = "failed", *, cancelled: bool = False, refused: bool = False) -> Checkpoint:
+        failure: Failure = plain_failure("SubWorkflowError", message)
+        return self.feed(
+            SubWorkflowFailed(at=self.now, number=number, failure=failure, cancelled=cancelled, refused=refused)
+        )
+
+    def signal(self, signal: Signal[Any], value: Any = None) -> Checkpoint:
+        return self.feed(
+            SignalReceived(at=self.now, name=signal.name, payload=self.app.payloads.encode(value, signal.type))
+        )
+
+    def cancel(self) -> Checkpoint:
+        return self.feed(CancelRequested(at=self.now))
+
+    def wait(self, seconds: float) -> Checkpoint:
+        """Let time pass; what is due fires."""
+        self.now += round(seconds * SECOND)
+        return self.feed()
+
+    # --- what came of it ------------------------------------------------------------------------------------------
+
+    @property
+    def end(self) -> str:
+        """running, or how it ended."""
+        last = self.history[-1] if self.history else None
+        return {
+            "ExecutionCompleted": "COMPLETED",
+            "ExecutionFailed": "FAILED",
+            "ExecutionCancelled": "CANCELLED",
+            "ExecutionContinued": "CONTINUED_AS_NEW",
+        }.get(type(last).__name__, "running")
+
+    @property
+    def result(self) -> Any:
+        last = self.history[-1]
+        assert isinstance(last, ExecutionCompleted), last
+        return self.app.payloads.call(self.definition.function, skip=1).decode_result(last.result)
+
+    @property
+    def failure(self) -> Failure:
+        last = self.history[-1]
+        assert isinstance(last, ExecutionFailed), last
+        return last.failure
+
+    @property
+    def open_timers(self) -> list[int]:
+        """Due times of timers that were set, relative to the beginning, in seconds."""
+        return [(each.due_at - EPOCH) // SECOND for each in self.history if isinstance(each, TimerSet)]
+
+    def kinds(self) -> list[str]:
+        """The history as names of events."""
+        return [type(each).__name__ for each in self.history]
