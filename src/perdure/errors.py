@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# Attributes have defaults on the class: an exception rebuilt from a failure is made without __init__.
+
 if TYPE_CHECKING:
     from perdure.model.failure import Failure
 
@@ -62,6 +64,8 @@ class PayloadError(PerdureError, ValueError):
 class EncodeError(PayloadError):
     """A value can't be encoded. `path` leads to the bad part, as in `order.items[3].price`."""
 
+    path = ""
+
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
         self.path = path
@@ -74,6 +78,9 @@ class DecodeError(PayloadError):
 class PayloadTooLarge(PayloadError):
     """An encoded value is over the limit (`size` and `limit` in bytes)."""
 
+    size = 0
+    limit = 0
+
     def __init__(self, message: str, size: int, limit: int) -> None:
         super().__init__(message)
         self.size = size
@@ -82,6 +89,8 @@ class PayloadTooLarge(PayloadError):
 
 class InstanceError(PerdureError):
     """Something about one instance; `instance_id` names it."""
+
+    instance_id = ""
 
     def __init__(self, message: str, instance_id: str) -> None:
         super().__init__(message)
@@ -119,6 +128,8 @@ class WorkflowCancelled(WorkflowEnded):
 class WorkflowTerminated(WorkflowEnded):
     """An operator ended the instance, without clean-up; `reason` is theirs."""
 
+    reason = ""
+
     def __init__(self, message: str, instance_id: str, reason: str = "") -> None:
         super().__init__(message, instance_id)
         self.reason = reason
@@ -147,6 +158,8 @@ class StoreCorrupt(StoreError):
 class StoreSealed(StoreError):
     """The store was moved; `target` says where to."""
 
+    target = ""
+
     def __init__(self, message: str, target: str) -> None:
         super().__init__(message)
         self.target = target
@@ -162,6 +175,8 @@ class StoreUsageError(StoreError):
 
 class FailureError(PerdureError):
     """A failure that came from elsewhere. `type` is its name there and `failure` the whole record of it."""
+
+    failure: Failure | None = None
 
     def __init__(self, message: str, failure: Failure | None = None) -> None:
         super().__init__(message)
