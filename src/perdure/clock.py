@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
+import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -12,6 +15,9 @@ Micros = int
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+_entropy: contextvars.ContextVar[Callable[[int], bytes]] = contextvars.ContextVar("perdure_entropy", default=os.urandom)
+"""Gives so many random bytes. A simulation sets another one, for all that runs in its context."""
 
 
 class Clock(Protocol):
@@ -57,9 +63,19 @@ def duration_micros(duration: timedelta | float) -> Micros:
 
 def random_id() -> bytes:
     """A new 128-bit id."""
-    return os.urandom(16)
+    return _entropy.get()(16)
 
 
 def random_token() -> int:
     """A new fencing token: 63 random bits, never a counter (a counter repeats after a failover)."""
-    return int.from_bytes(os.urandom(8)) >> 1
+    return int.from_bytes(_entropy.get()(8)) >> 1
+
+
+def new_dice() -> random.Random:
+    """A generator of its own, for jitter."""
+    return random.Random(_entropy.get()(16))
+
+
+def take_chance_from(dice: random.Random) -> None:
+    """From here on, in this contextvars context, all chance follows from `dice`: a run can be repeated."""
+    _entropy.set(dice.randbytes)

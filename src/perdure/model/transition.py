@@ -223,6 +223,7 @@ class RecordHeartbeat(Transition[Heartbeat], frozen=True, kw_only=True):
 
 
 # --- operators ------------------------------------------------------------------------------------------------------
+# Terminate, Suspend and Resume take the next history position and end the instance's lease, as a passed deadline does.
 
 
 class Administered(msgspec.Struct, frozen=True):

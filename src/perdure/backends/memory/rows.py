@@ -1,0 +1,165 @@
+"""The rows of the memory store. They change only under the store's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perdure.backends.admission import Bucket, Rank, rank_of
+from perdure.backends.memory.lines import Line
+from perdure.backends.memory.waking import Bell
+from perdure.backends.protocol import Question, WorkerStart
+from perdure.clock import Micros
+from perdure.model.checkpoint import NewActivity
+from perdure.model.event import ExecutionStarted
+from perdure.model.failure import Failure
+from perdure.model.inspection import QueueLimits
+from perdure.model.instance import Parent, State
+from perdure.model.options import ParentClose
+from perdure.model.task import PendingEvent
+
+
+@dataclass(slots=True, eq=False)
+class PastExecution:
+    """An execution that continue-as-new has ended."""
+
+    execution_id: bytes
+    number: int
+    started_at: Micros
+    ended_at: Micros
+    position: int
+    history: list[tuple[int, bytes]]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class InstanceRow:
+    """An instance, with all that belongs to it alone."""
+
+    key: int
+    instance_id: str
+    execution_id: bytes
+    request_id: bytes
+    workflow: str
+    digest: bytes
+    created_workflow: str
+    created_digest: bytes
+    queue: str
+    priority: int
+    version: str | None
+    tags: Mapping[str, str]
+    created_at: Micros
+    updated_at: Micros
+    deadline_at: Micros | None
+    parent: Parent | None
+    parent_close: ParentClose
+    started: ExecutionStarted
+    wake_at: Micros | None
+
+    is_fresh: bool = True
+    position: int = 0
+    history_bytes: int = 0
+    history: list[tuple[int, bytes]] = field(default_factory=list)
+    past: list[PastExecution] = field(default_factory=list)
+    next_pending_id: int = 1
+    pending: dict[int, PendingEvent] = field(default_factory=dict)
+    activities: dict[int, ActivityRow] = field(default_factory=dict)
+    """Of the current execution, by number; those whose end is waited for."""
+    dropped: dict[int, ActivityRow] = field(default_factory=dict)
+    """Those that a worker runs and whose end nobody waits for, by key."""
+    published: dict[str, bytes] = field(default_factory=dict)
+    receipts: dict[bytes, Micros] = field(default_factory=dict)
+    blob_ids: set[bytes] = field(default_factory=set)
+
+    worker: WorkerRow | None = None
+    token: int | None = None
+    claimed: bool = False
+    """A workflow task is out; while it is, the worker that holds the lease doesn't get another one."""
+    line: Line | None = None
+
+    suspended: bool = False
+    stuck_reason: str | None = None
+    stuck_attempts: int = 0
+    lost: int = 0
+
+    state: State = State.RUNNING
+    ended_at: Micros | None = None
+    result: bytes | None = None
+    failure: Failure | None = None
+    reason: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is State.RUNNING
+
+
+@dataclass(slots=True, eq=False)
+class ActivityRow:
+    """An activity that hasn't ended. It satisfies admission's `Candidate`."""
+
+    key: int
+    instance: InstanceRow
+    execution_id: bytes
+    spec: NewActivity
+    scheduled_at: Micros
+    due_at: Micros
+    attempt: int = 1
+    lost: int = 0
+    worker: WorkerRow | None = None
+    token: int | None = None
+    cancel_requested: bool = False
+    last_failure: Failure | None = None
+    heartbeat_details: bytes | None = None
+    line: Line | None = None
+    is_waited_for: bool = True
+
+    @property
+    def queue(self) -> str:
+        return self.spec.queue
+
+    @property
+    def rank(self) -> Rank:
+        return rank_of(self.spec.priority, self.instance.key, self.spec.number)
+
+
+@dataclass(slots=True, eq=False)
+class WorkerRow:
+    """A worker start. `held` has the instances in its memory that are due and idle."""
+
+    key: int
+    start: WorkerStart
+    started_at: Micros
+    beat_at: Micros
+    is_dead: bool = False
+    held: Line = field(default_factory=Line)
+    instances: dict[int, InstanceRow] = field(default_factory=dict)
+    activities: dict[int, ActivityRow] = field(default_factory=dict)
+    told: dict[int, ActivityRow] = field(default_factory=dict)
+    """Its running activities whose cancellation was requested."""
+    bell: Bell = field(default_factory=Bell)
+    next_due_at: Micros | None = None
+    """What its last claim was told, or heard of since."""
+
+    @property
+    def lease_until(self) -> Micros:
+        return self.beat_at + round(self.start.lease_seconds * 1_000_000)
+
+
+@dataclass(slots=True, eq=False)
+class QueueRow:
+    """A queue's limits and what runs on it."""
+
+    limits: QueueLimits | None = None
+    bucket: Bucket | None = None
+    running: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class QuestionRow:
+    """A question and who waits for its answer."""
+
+    question: Question
+    expires_at: Micros
+    bell: Bell = field(default_factory=Bell)
+    is_taken: bool = False
+    is_answered: bool = False
+    reply: bytes | None = None

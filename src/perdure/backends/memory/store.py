@@ -1,0 +1,71 @@
+"""The data of a memory store, shared by its handles on all event loops of the process.
+
+A transition is decided and carried out under one lock, in line; nothing in it waits. What can fail (an event that can't be
+encoded, a fence) comes before the first write, so that a transition that fails leaves nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from perdure.backends.memory import appending, attempts, checkpoints, creating, leasing, operators
+from perdure.backends.memory.tables import Tables
+from perdure.backends.memory.waking import wake
+from perdure.clock import Clock, Micros, SystemClock, random_token
+from perdure.errors import StoreSealed
+from perdure.model import transition as transitions
+
+O = TypeVar("O")  # noqa: E741 - the outcome
+T = TypeVar("T")
+
+_HANDLERS: dict[type, Callable[[Tables, Any, Micros], Any]] = {
+    transitions.CreateInstance: creating.create_instance,
+    transitions.AppendEvent: appending.append_event,
+    transitions.CompleteWorkflowTask: checkpoints.complete_workflow_task,
+    transitions.ReleaseInstance: checkpoints.release_instance,
+    transitions.MarkStuck: checkpoints.mark_stuck,
+    transitions.CompleteActivityTask: attempts.complete_activity_task,
+    transitions.RecordHeartbeat: attempts.record_heartbeat,
+    transitions.RetryActivityNow: attempts.retry_activity_now,
+    transitions.Terminate: operators.terminate_instance,
+    transitions.Suspend: operators.suspend,
+    transitions.Resume: operators.resume,
+    transitions.Remove: creating.remove,
+    transitions.ClaimTasks: leasing.claim_tasks,
+}
+
+
+class MemoryStore:
+    """The rows behind `MemoryBackend`s. `clock` and `random_token` (63 random bits) can be those of a simulation."""
+
+    def __init__(
+        self, *, clock: Clock | None = None, random_token: Callable[[], int] = random_token, name: str = ""
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.name = name
+        self._tables = Tables(random_token)
+        self._lock = threading.Lock()
+
+    def commit(self, transition: transitions.Transition[O]) -> O:
+        """Carry out a transition."""
+        handler = _HANDLERS[type(transition)]
+        outcome: O = self.write(lambda tables, now: handler(tables, transition, now))
+        return outcome
+
+    def write(self, change: Callable[[Tables, Micros], T]) -> T:
+        """Carry out a change, unless the store is sealed."""
+        return self.locked(change, refuse_sealed=True)
+
+    def locked(self, change: Callable[[Tables, Micros], T], *, refuse_sealed: bool = False) -> T:
+        """Read, or change what a sealed store changes too."""
+        tables = self._tables
+        with self._lock:
+            if refuse_sealed and tables.sealed_for is not None:
+                raise StoreSealed(f"the store was moved to {tables.sealed_for}", tables.sealed_for)
+            try:
+                return change(tables, self.clock.now())
+            finally:
+                wake(tables.to_wake)  # it only schedules: nobody runs before the lock is released
+                tables.to_wake.clear()
