@@ -1,0 +1,172 @@
+"""Group commit: many callers' writes share one transaction, and yet each has its own outcome.
+
+The rules:
+
+- A caller hands in a *job* and awaits its future. All that one turn of the event loop hands in goes over at once.
+- The committer takes whatever is waiting when its previous commit has returned. There is no timer and no window: a
+  lonely job commits at once, and the slower the disk is, the larger the batches become.
+- A batch is bounded in number, and by the store in bytes; what doesn't fit waits for the next one.
+- If a batch fails as a whole, it is rolled back and tried in halves, until the job that can't be written stands alone.
+  A job may therefore be applied several times before it is committed once: applying has no effect outside the
+  transaction.
+- Outcomes go back by one call into each event loop per batch, after the commit.
+
+A job whose caller was cancelled is carried out all the same: the caller can't know how far it had come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from perdure.errors import PerdureError, StoreError, StoreUnavailable
+
+J = TypeVar("J")
+
+LARGEST_BATCH = 1_000
+
+
+class Job:
+    """Something to carry out in a transaction, and whom to tell. `work` is the store's own kind of thing."""
+
+    __slots__ = ("error", "future", "mailbox", "outcome", "work")
+
+    def __init__(self, work: object, future: asyncio.Future[object], mailbox: Mailbox) -> None:
+        self.work = work
+        self.future = future
+        self.mailbox = mailbox
+        self.outcome: object = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tell the caller; on its own event loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.outcome)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Mailbox:
+    """One event loop's side of a committer: collects the jobs of a turn, and settles those that come back."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hand_over: Callable[[list[Job]], None]) -> None:
+        self.loop = loop
+        self._hand_over = hand_over
+        self._waiting: list[Job] = []
+        self._under_way = 0
+        self._drained: asyncio.Future[None] | None = None
+        self._refusal: StoreUnavailable | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether jobs are under way."""
+        return self._under_way > 0 or bool(self._waiting)
+
+    def submit(self, work: object) -> asyncio.Future[object]:
+        """A future for the outcome of `work`. It goes over with all else of this turn of the loop."""
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
+        future: asyncio.Future[object] = self.loop.create_future()
+        waiting = self._waiting
+        waiting.append(Job(work, future, self))
+        if len(waiting) == 1:
+            self.loop.call_soon(self.flush)
+        return future
+
+    def refuse(self, reason: StoreUnavailable) -> None:
+        """Take no more jobs."""
+        self._refusal = reason
+
+    def flush(self) -> None:
+        """Hand over what has gathered."""
+        waiting = self._waiting
+        if waiting:
+            self._waiting = []
+            self._under_way += len(waiting)
+            self._hand_over(waiting)
+
+    def settle(self, jobs: list[Job]) -> None:
+        """Tell the callers how their jobs went."""
+        self._under_way -= len(jobs)
+        for job in jobs:
+            job.settle()
+        if self._drained is not None and not self._under_way and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drain(self) -> None:
+        """Take no more jobs, and return when all that were handed in are settled."""
+        self.refuse(StoreUnavailable("This store has been closed; nothing was written."))
+        self.flush()
+        if self._under_way:
+            self._drained = self.loop.create_future()
+            await self._drained
+
+
+class Backlog:
+    """What is waiting for the committer, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        self._jobs.extend(jobs)
+
+    def put_back(self, jobs: list[Job]) -> None:
+        """These come first again: they didn't fit into the batch."""
+        self._jobs.extendleft(reversed(jobs))
+
+    def take(self, largest: int = LARGEST_BATCH) -> list[Job]:
+        """The next batch."""
+        jobs = self._jobs
+        if len(jobs) <= largest:
+            batch = list(jobs)
+            jobs.clear()
+            return batch
+        return [jobs.popleft() for _ in range(largest)]
+
+
+class Halves(Generic[J]):
+    """Which part of a batch to try next, when parts of it can fail; in order of arrival.
+
+    Nothing here commits: the committer takes a part, tries it, and reports a failure.
+    """
+
+    def __init__(self, batch: list[J]) -> None:
+        self._parts = [batch] if batch else []
+
+    def take(self) -> list[J] | None:
+        """The next part to try; None if nothing is left."""
+        return self._parts.pop() if self._parts else None
+
+    def failed(self, part: list[J]) -> J | None:
+        """The part was rolled back. The culprit, if it stands alone; else its halves are tried next."""
+        if len(part) == 1:
+            return part[0]
+        middle = len(part) // 2
+        self._parts += [part[middle:], part[:middle]]
+        return None
+
+    def without(self, part: list[J], culprit: J) -> None:
+        """The part was rolled back because of this one job: the others are tried again."""
+        rest = [job for job in part if job is not culprit]
+        if rest:
+            self._parts.append(rest)
+
+
+def as_store_error(problem: BaseException) -> BaseException:
+    """What the caller of a job that failed alone gets: perdure's own errors as they are, others explained."""
+    if isinstance(problem, PerdureError) or not isinstance(problem, Exception):
+        return problem
+    error = StoreError(
+        f"The store couldn't write this: {type(problem).__name__}: {problem}. Nothing of it was written; the value or "
+        f"the code that made it must change, repeating it won't help."
+    )
+    error.__cause__ = problem
+    return error

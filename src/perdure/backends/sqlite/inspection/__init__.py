@@ -1,0 +1,1 @@
+"""What operators read, each by a short transaction on the reading connection."""

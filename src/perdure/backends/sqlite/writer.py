@@ -1,0 +1,347 @@
+"""The thread that writes: one per process and file, however many handles and event loops there are.
+
+It takes what is waiting, begins one transaction, applies each job to the rows in memory, writes these, and commits. All
+waiting for locks (turn.py) happens here and in no event loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from perdure.backends.group_commit import Backlog, Halves, Job, as_store_error
+from perdure.backends.sqlite import faults, schema
+from perdure.backends.sqlite.connection import Place, SqliteOptions, open_writer
+from perdure.backends.sqlite.rules.claiming import claim_nothing
+from perdure.backends.sqlite.rules.table import RULES, wanted_rows
+from perdure.backends.sqlite.turn import Turn
+from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.wakes import Wakes
+from perdure.backends.sqlite.wal import Wal
+from perdure.clock import Clock
+from perdure.errors import StoreSealed
+from perdure.model.transition import ClaimTasks
+
+LARGEST_BYTES = 8 * 1024 * 1024
+STRANGERS_EVERY_SECONDS = 0.025
+
+Tell = Callable[[list[Job], Wakes, bool], None]
+
+
+class Chore:
+    """Something else than a transition to do in a transaction. A sealed store refuses it, unless told otherwise."""
+
+    __slots__ = ("apply", "when_sealed")
+
+    def __init__(self, apply: Callable[[Unit], object], *, when_sealed: bool = False) -> None:
+        self.apply = apply
+        self.when_sealed = when_sealed
+
+
+class Read:
+    """Something to do with the writing connection between transactions: reads of a store in memory."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[sqlite3.Connection], None]) -> None:
+        self.run = run
+
+
+Item = list[Job] | Read | None
+"""What comes to the thread; None ends it."""
+
+
+class Writer:
+    """The thread and what belongs to it. `tell` takes settled jobs, what they made ready, and whether strangers wrote."""
+
+    def __init__(self, place: Place, options: SqliteOptions, clock: Clock, tell: Tell) -> None:
+        self.place = place
+        self.options = options
+        self.commits = 0
+        self._clock = clock
+        self._tell = tell
+        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._backlog = Backlog()
+        self._opened: Future[None] = Future()
+        self._closed: Future[None] = Future()
+        self._turn = Turn(place, options.lock_timeout_seconds)
+        self._is_ending = False
+        self._listening_until = 0.0
+        self.is_deaf = False
+        self._thread = threading.Thread(target=self._main, name=f"perdure writes {place.name}", daemon=True)
+
+    # --- from other threads
+
+    def start(self) -> Future[None]:
+        """Done when the database is open and its schema fits, or not."""
+        self._thread.start()
+        return self._opened
+
+    def put(self, item: list[Job] | Read) -> None:
+        self._inbox.put(item)
+
+    def listen(self) -> None:
+        """Somebody waits for what other processes write: look every few milliseconds from now on."""
+        self._listening_until = time.monotonic() + 1.0
+        if self.is_deaf:
+            self._inbox.put([])
+
+    def end(self) -> Future[None]:
+        """Done when all that was put has been carried out and the database is closed."""
+        self._inbox.put(None)
+        return self._closed
+
+    def is_known_to_run(self, instance_id: str) -> bool:
+        """A guess, for those who would else have to read."""
+        return self._opened.done() and self._unit.is_known_to_run(instance_id)
+
+    def give_up(self) -> None:
+        """Fail the jobs that have waited for the OS lock for too long."""
+        jobs = self._turn.give_up()
+        if jobs is None:
+            return
+        jobs += self._take_back()  # what has come meanwhile would wait as long
+        for job in jobs:
+            job.error = faults.locked(self.place.name, self.options.lock_timeout_seconds)
+        if jobs:
+            self._tell(jobs, Wakes(), False)
+
+    def _take_back(self) -> list[Job]:
+        """The jobs that the thread hasn't seen yet."""
+        jobs: list[Job] = []
+        others: list[Item] = []
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(item, list):
+                jobs += item
+            else:
+                others.append(item)
+        for item in others:
+            self._inbox.put(item)
+        return jobs
+
+    # --- the thread
+
+    def _main(self) -> None:
+        try:
+            self._open()
+        except BaseException as problem:
+            self._turn.close()
+            self._opened.set_exception(faults.translated(problem, self.place.name))
+            return
+        self._opened.set_result(None)
+        while not self._is_ending or self._backlog:
+            if not self._backlog:
+                self._receive()
+            self._drain_inbox()
+            if self._backlog:
+                self._carry_out(self._backlog.take())
+        self._close()
+
+    def _open(self) -> None:
+        self._turn.open()
+        with self._turn:
+            try:
+                self._connection = self._turn.patiently(lambda: open_writer(self.place, self.options))
+                self._prepare_schema()
+            except BaseException:
+                self._abandon()
+                raise
+        self._unit = Unit(self._connection)
+        self._wal = None if self.place.path is None else Wal(self._connection, self.place.beside("-wal"))
+
+    def _abandon(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+
+    def _prepare_schema(self) -> None:
+        connection, name = self._connection, self.place.name
+        if schema.is_current(connection, name):
+            return
+        if not self.options.migrate:
+            raise schema.outdated(connection, name)
+        self._turn.patiently(lambda: connection.execute("begin immediate"))
+        try:
+            if not schema.is_current(connection, name):
+                schema.migrate(connection, self._clock.now())
+            connection.execute("commit")
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def _receive(self) -> None:
+        """Wait for something to do; meanwhile look whether others write, if somebody waits for that."""
+        while True:
+            is_listening = self.place.path is not None and time.monotonic() < self._listening_until
+            self.is_deaf = not is_listening
+            try:
+                item = self._inbox.get(timeout=STRANGERS_EVERY_SECONDS if is_listening else None)
+            except queue.Empty:
+                self._look_for_strangers()
+                continue
+            self.is_deaf = False
+            self._take(item)
+            return
+
+    def _drain_inbox(self) -> None:
+        while True:
+            try:
+                self._take(self._inbox.get_nowait())
+            except queue.Empty:
+                return
+
+    def _take(self, item: Item) -> None:
+        if item is None:
+            self._is_ending = True
+        elif isinstance(item, Read):
+            item.run(self._connection)
+        else:
+            self._backlog.add(item)
+
+    def _look_for_strangers(self) -> None:
+        try:
+            has_changed = self._unit.notice_strangers()
+        except sqlite3.Error:
+            return  # somebody has it locked; the next look will tell
+        if has_changed:
+            self._tell([], Wakes(), True)
+
+    # --- batches
+
+    def _carry_out(self, batch: list[Job]) -> None:
+        batch = self._answer_idle_claims(batch)
+        if not batch:
+            return
+        batch = self._turn.wait_with(batch)
+        try:
+            halves = Halves(batch)
+            while (part := halves.take()) is not None:
+                self._try(part, halves)
+            self._keep_log_short()
+        finally:
+            self._turn.release()
+
+    def _answer_idle_claims(self, batch: list[Job]) -> list[Job]:
+        """Claims that find nothing need no write transaction; gives what does."""
+        if not all(type(job.work) is ClaimTasks for job in batch):
+            return batch
+        try:
+            has_changed = self._unit.notice_strangers()
+            if self._unit.seal_target() is not None:
+                return batch
+            now = self._clock.now()
+            for job in batch:
+                assert isinstance(job.work, ClaimTasks)
+                job.outcome = claim_nothing(self._unit, job.work, now)
+        except sqlite3.Error:
+            return batch  # told again, and translated, where it is written
+        idle = [job for job in batch if job.outcome is not None]
+        if idle or has_changed:
+            self._tell(idle, Wakes(), has_changed)
+        return [job for job in batch if job.outcome is None]
+
+    def _try(self, part: list[Job], halves: Halves[Job]) -> None:
+        unit = self._unit
+        culprit: Job | None = None
+        try:
+            self._begin()
+            strangers = unit.begin(self._clock.now())
+            unit.prefetch(*wanted_rows([job.work for job in part]))
+            sealed = unit.seal_target()
+            for place, job in enumerate(part):
+                culprit = job
+                self._apply(job, sealed)
+                if unit.writes.bytes > LARGEST_BYTES and place + 1 < len(part):
+                    self._backlog.put_back(part[place + 1 :])
+                    part = part[: place + 1]
+                    break
+            culprit = None
+            unit.flush()
+            self._connection.execute("commit")
+        except BaseException as problem:
+            self._roll_back()
+            self._blame(problem, part, culprit, halves)
+            return
+        self.commits += 1
+        wakes = unit.wakes
+        unit.committed()
+        self._tell(part, wakes, strangers)
+
+    def _apply(self, job: Job, sealed: str | None) -> None:
+        work = job.work
+        job.error = None
+        if sealed is not None and not (isinstance(work, Chore) and work.when_sealed):
+            job.error = _sealed(sealed)
+            return
+        rule = RULES.get(type(work))
+        if rule is not None:
+            job.outcome = rule(self._unit, work)
+        else:
+            assert isinstance(work, Chore)
+            job.outcome = work.apply(self._unit)
+
+    def _blame(self, problem: BaseException, part: list[Job], culprit: Job | None, halves: Halves[Job]) -> None:
+        """The part was rolled back: fail those who must fail, leave the others for another try."""
+        name = self.place.name
+        if faults.concerns_all(problem):
+            while (rest := halves.take()) is not None:
+                part = [*part, *rest]
+            for job in part:
+                job.error = faults.translated(problem, name)
+            self._tell(part, Wakes(), False)
+            return
+        if culprit is None:
+            culprit = halves.failed(part)
+        else:
+            halves.without(part, culprit)
+        if culprit is not None:
+            culprit.error = as_store_error(faults.translated(problem, name))
+            self._tell([culprit], Wakes(), False)
+
+    def _begin(self) -> None:
+        connection = self._connection
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError as problem:
+            if not faults.is_locked(problem):
+                raise
+            self._turn.patiently(lambda: connection.execute("begin immediate"))
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+        finally:
+            self._unit.forget()
+
+    def _keep_log_short(self) -> None:
+        if self._wal is not None and self._wal.committed(self._unit.writes.take_rows()):
+            try:
+                self._wal.checkpoint()
+            except sqlite3.Error:
+                return  # locked by a stranger, or a full disk: the log keeps everything, the next commit tries again
+
+    def _close(self) -> None:
+        self._turn.wait_with([])
+        try:
+            if self.place.path is not None:
+                self._connection.execute("pragma wal_checkpoint(truncate)")
+        except sqlite3.Error:
+            pass  # the log stays, and is read by whoever opens the database next
+        finally:
+            self._connection.close()
+            self._turn.release()
+            self._turn.close()
+            self._closed.set_result(None)
+
+
+def _sealed(target: str) -> StoreSealed:
+    return StoreSealed(f"The store was moved to {target}: use that one. Nothing was written here.", target)

@@ -1,0 +1,67 @@
+"""What the tests of the SQLite store share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from perdure.backends.sqlite import SqliteBackend, SqliteOptions
+from perdure.testing.conformance import StoreUnderTest
+
+
+async def no_advance(seconds: float) -> None:
+    raise AssertionError("these tests live in real time")
+
+
+@asynccontextmanager
+async def opened(path: Path | str, **options: Any) -> AsyncIterator[StoreUnderTest]:
+    """A store with the machine's clock."""
+    backend = SqliteBackend(str(path), SqliteOptions(**options))
+    await backend.open()
+    try:
+        yield StoreUnderTest(backend, advance=no_advance, is_clock_manual=False)
+    finally:
+        await backend.close()
+
+
+def commits(store: StoreUnderTest) -> int:
+    assert isinstance(store.backend, SqliteBackend)
+    return store.backend.commits
+
+
+_PRELUDE = """
+import asyncio, os, sys
+from pathlib import Path
+from perdure.backends.sqlite import SqliteBackend, SqliteOptions
+from perdure.errors import *
+from perdure.model.transition import *
+from perdure.testing.conformance import StoreUnderTest, builders
+from tests.backends.sqlite_helpers import opened
+path = sys.argv[1]
+"""
+
+
+def start_program(code: str, path: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Another process that has `path` and runs `async def main()` of the code."""
+    source = f"{_PRELUDE}\n{code}\nasyncio.run(main())\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", source, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        **options,
+    )
+
+
+def run_program(code: str, path: Path, *arguments: str, **options: Any) -> str:
+    """What the program prints."""
+    program = start_program(code, path, *arguments, **options)
+    out, err = program.communicate(timeout=60)
+    assert program.returncode == 0, err
+    return out
