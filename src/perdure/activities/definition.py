@@ -45,12 +45,12 @@ class Activity(Generic[P, R_co]):
         receiver: object = None,
         skip: int = 0,
     ) -> None:
-        self.function = function
-        self.name = check_name(definition_name(function) if name is None else name, "an activity's name")
-        self.options = options
-        self.receiver = receiver
-        self.skip = skip
-        self.is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
+        self.function: Callable[..., Any] = function
+        self.name: str = check_name(definition_name(function) if name is None else name, "an activity's name")
+        self.options: ActivityOptions = options
+        self.receiver: object = receiver
+        self.skip: int = skip
+        self.is_async: bool = inspect.iscoroutinefunction(inspect.unwrap(function))
         self.prepared: Any = None
         """What the engine has derived from the options."""
 
@@ -85,9 +85,7 @@ class Activity(Generic[P, R_co]):
         return type(self)(self.function, name=self.name, options=self.options, receiver=receiver, skip=1)
 
     @overload
-    def __get__(
-        self: Activity[Concatenate[Any, P2], R2], instance: None, owner: type[Any]
-    ) -> Activity[P2, R2]: ...
+    def __get__(self: Activity[Concatenate[Any, P2], R2], instance: None, owner: type[Any]) -> Activity[P2, R2]: ...
     @overload
     def __get__(
         self: Activity[Concatenate[Any, P2], R2], instance: object, owner: type[Any] | None = None
@@ -229,7 +227,9 @@ def changed_options(options: ActivityOptions, **changes: Any) -> ActivityOptions
         check_name(given["queue"], "a queue's name")
     for name in ("timeout", "total_timeout", "queue_timeout", "heartbeat_timeout"):
         if name in given and not given[name] > type(given[name])(0):
-            raise ConfigurationError(f"{name} is {given[name]}: it must be longer than nothing; leave it out for no limit")
+            raise ConfigurationError(
+                f"{name} is {given[name]}: it must be longer than nothing; leave it out for no limit"
+            )
     try:
         return msgspec.structs.replace(options, **given)
     except TypeError as problem:

@@ -1,0 +1,1 @@
+"""What perdure says about its work: loggers that know what they log for."""

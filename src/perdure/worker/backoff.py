@@ -1,0 +1,59 @@
+"""Trying again what a store couldn't do just now: never in a busy loop, never all workers at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from perdure.clock import new_dice
+from perdure.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreSealed
+
+T = TypeVar("T")
+
+_FIRST_SECONDS = 0.1
+_LONGEST_SECONDS = 5.0
+
+HOPELESS = (StoreSealed, SchemaMismatch)
+"""No waiting helps: the worker ends with these."""
+
+
+class Backoff:
+    """Growing pauses with jitter. The first failure of a row is logged, and that it is over; the rest isn't."""
+
+    def __init__(self, logger: logging.Logger, what: str) -> None:
+        self._logger = logger
+        self._what = what
+        self._failures = 0
+        self._dice = new_dice()
+
+    def failed(self, problem: BaseException) -> float:
+        """Note a failure; how many seconds to wait now."""
+        if self._failures == 0:
+            self._logger.warning(
+                "%s failed, trying again until it works: %s: %s", self._what, type(problem).__name__, problem
+            )
+        self._failures += 1
+        longest = min(_FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10), _LONGEST_SECONDS)
+        return longest * self._dice.uniform(0.5, 1.0)
+
+    def worked(self) -> None:
+        """Note a success."""
+        if self._failures:
+            self._logger.warning("%s works again, after %d failures", self._what, self._failures)
+            self._failures = 0
+
+
+async def until_done(ask: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
+    """What `ask` gives, asked again while the store can't; errors that no waiting mends are raised."""
+    while True:
+        try:
+            answer = await ask()
+        except (*HOPELESS, StoreCorrupt):
+            raise
+        except StoreError as problem:
+            await asyncio.sleep(backoff.failed(problem))
+        else:
+            backoff.worked()
+            return answer

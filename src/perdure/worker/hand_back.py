@@ -1,0 +1,67 @@
+"""Hand-back: what a commit makes ready comes back with its answer, into slots that were reserved before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from perdure.model.checkpoint import Checkpoint
+from perdure.model.task import ActivityTask
+from perdure.model.transition import Offer
+from perdure.worker.slots import Slots
+
+
+class HandBack:
+    """Makes offers, and settles them: each reserved slot is used or freed, whatever becomes of the commit."""
+
+    def __init__(
+        self,
+        worker_key: int,
+        *,
+        queues: tuple[str, ...],
+        names: frozenset[str],
+        serves_workflows: bool,
+        slots: Slots,
+        begin: Callable[[ActivityTask], None],
+    ) -> None:
+        self._worker_key = worker_key
+        self._queues = queues
+        self._names = names
+        self._serves_workflows = serves_workflows
+        self._slots = slots
+        self._begin = begin
+        self.is_stopped = False
+        """A worker that stops takes nothing more."""
+
+    def offer(self, checkpoint: Checkpoint, *, workflow_task: bool) -> Offer | None:
+        """What this worker takes of what the checkpoint makes ready; the slots are reserved."""
+        if self.is_stopped:
+            return None
+        wanted = sum(new.queue in self._queues and new.name in self._names for new in checkpoint.activities)
+        reserved = self._slots.take(wanted) if wanted else 0
+        if not reserved and not workflow_task:
+            return None
+        return Offer(
+            worker_key=self._worker_key,
+            activity_queues=self._queues if reserved else (),
+            activities=reserved,
+            activity_names=self._names if reserved else frozenset(),
+            workflow_task=workflow_task,
+        )
+
+    def offer_of_task(self, *, workflow_task: bool) -> Offer | None:
+        """For the end of an activity: the instance's workflow task may come back, if nobody else has the instance."""
+        if self.is_stopped or not workflow_task or not self._serves_workflows:
+            return None
+        return Offer(worker_key=self._worker_key, workflow_task=True)
+
+    def withdraw(self, offer: Offer | None) -> None:
+        """The commit failed: nothing comes back."""
+        if offer is not None:
+            self._slots.free(offer.activities)
+
+    def settle(self, offer: Offer | None, activities: Sequence[ActivityTask]) -> None:
+        """Begin what came back; free what nothing came for."""
+        if offer is not None:
+            self._slots.free(offer.activities - len(activities))
+        for task in activities:
+            self._begin(task)

@@ -1,0 +1,333 @@
+"""One life of a worker: a key in the store, and all that happens under it until the worker stops or its leases are lost.
+
+A worker whose leases are lost may know of nothing that it holds: it drops everything, cancels what runs, and begins another
+life under a new key. Slots and threads outlast a life: a function that can't be stopped keeps its own.
+
+A store may lease work in an answer that gets lost; this worker then holds what it doesn't know of, and nobody would ever do
+it. After such an answer the life is *uncertain*: as soon as the store answers again the next one begins, and this one only ends what it runs, and signs
+off, which gives back all that is leased to its key.
+
+A graceful end, in order: nothing is claimed and nothing comes back any more; idle executions leave memory, so that others can
+go on with them; running activities have the grace period, then are cancelled, and in the end given up; what ended is
+recorded; all leases are given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from perdure.backends.protocol import WorkerStart
+from perdure.errors import StoreError
+from perdure.model.task import ActivityTask
+from perdure.model.transition import ActivityFailure, ActivityResult
+from perdure.worker.activities import Activities
+from perdure.worker.attempt import Surroundings
+from perdure.worker.backoff import HOPELESS, Backoff, until_done
+from perdure.worker.executions import Executions, Links
+from perdure.worker.hand_back import HandBack
+from perdure.worker.heartbeats import Heartbeats
+from perdure.worker.housekeeper import keep_house
+from perdure.worker.keeper import Keeper, Lease
+from perdure.worker.poller import Poller, Workplace
+from perdure.worker.possessions import Possessions
+from perdure.worker.recording import EndRecorder
+from perdure.worker.stepping import Stepper
+from perdure.worker.store_time import StoreTime
+from perdure.worker.verdict import Cause, End
+from perdure.worker.waiting import first_of
+from perdure.worker.watchdog import Watchdog
+
+_CANCELLED_SECONDS = 5.0
+"""How long cancelled activities may take to end."""
+_RECORDING_SECONDS = 5.0
+_SIGN_OFF_SECONDS = 5.0
+
+
+class LifeEnd(enum.Enum):
+    """Why it is over."""
+
+    STOPPED = enum.auto()
+    UNCERTAIN = enum.auto()
+    LOST = enum.auto()
+    FAILED = enum.auto()
+    """By what no waiting mends."""
+
+
+class Life:
+    """See the head of the file. Made by `begin_life`."""
+
+    def __init__(self, has: Possessions, worker_key: int, started_at: float) -> None:
+        self._has = has
+        self._key = worker_key
+        self._group = asyncio.TaskGroup()
+        self._jobs: set[asyncio.Task[None]] = set()
+        """Steps of instances and recordings: what is waited for at a graceful end."""
+        self._over: asyncio.Future[LifeEnd] = asyncio.get_running_loop().create_future()
+        self._problem: Exception | None = None
+        self._is_stopping = False
+        self._is_uncertain = False
+        self._time = StoreTime(has.clock)
+        self._recorder = EndRecorder(has.backend, self._uncertain, has.logger)
+        self._keeper = Keeper(
+            has.backend,
+            Lease(
+                worker_key=worker_key,
+                started_at=started_at,
+                seconds=has.options.lease_seconds,
+                beat_seconds=has.options.beat_seconds,
+            ),
+            clock=has.clock,
+            lost=self._lost,
+            beaten=self._time.observe,
+            logger=has.logger,
+            aside=has.aside,
+        )
+        self._build()
+
+    def _build(self) -> None:
+        has = self._has
+        surroundings = Surroundings(
+            payloads=has.app.payloads,
+            threads=has.threads,
+            context=has.context,
+            logger=logging.getLogger("perdure.activity"),
+            spawn=self._spawn,
+            send_heartbeat=has.backend.commit,
+            is_stopping=lambda: self._is_stopping,
+        )
+        self._activities = Activities(
+            has.activities if has.options.activity_queues else {},
+            surroundings,
+            has.slots,
+            report=self._report,
+            logger=has.logger,
+        )
+        self._hand_back = HandBack(
+            self._key,
+            queues=has.options.activity_queues,
+            names=self._activities.names,
+            serves_workflows=bool(has.options.workflow_queues and has.app.workflows),
+            slots=has.slots,
+            begin=self._activities.begin,
+        )
+        self._stepper = Stepper(has.backend, has.app, self._time, limits=has.options.limits, logger=has.logger)
+        self._executions = Executions(
+            has.backend,
+            has.app,
+            self._stepper,
+            self._hand_back,
+            cache_size=has.options.cache_size,
+            links=Links(
+                spawn=self._spawn,
+                record_alone=self._record,
+                tell_numbers=self._activities.tell_numbers,
+                on_free=self._notice_free_slot,
+                uncertain=self._uncertain,
+            ),
+            logger=has.logger,
+        )
+        self._poller = Poller(
+            has.backend,
+            self._key,
+            has.options,
+            workflow_names=frozenset(has.app.workflows) if has.options.workflow_queues else frozenset(),
+            workplace=Workplace(
+                executions=self._executions,
+                activities=self._activities,
+                slots=has.slots,
+                threads=has.threads,
+                uncertain=self._uncertain,
+                claimed=self._claimed,
+            ),
+            time=self._time,
+            logger=has.logger,
+        )
+
+    async def run(self, begun: Callable[[], None], served: Callable[[LifeEnd], None]) -> None:
+        """All of it. `begun` is called when it serves, `served` with the reason when it doesn't any more.
+
+        Raises StoreSealed and SchemaMismatch, and StoreError if it couldn't begin.
+        """
+        has = self._has
+        watchdog = Watchdog(
+            self._keeper,
+            self._key,
+            applying=lambda: self._stepper.applying,
+            limit_seconds=has.options.block_limit_seconds,
+            clock=has.clock,
+            logger=has.logger,
+        )
+        has.slots.listeners.append(self._notice_free_slot)
+        try:
+            await self._keeper.start(watchdog.run)
+            begun()
+            await self._serve(served)
+        finally:
+            has.slots.listeners.remove(self._notice_free_slot)
+            await self._sign_off()
+        if self._problem is not None:
+            raise self._problem
+
+    async def _serve(self, served: Callable[[LifeEnd], None]) -> None:
+        async with self._group as group:
+            poller = group.create_task(self._guarded(self._poller.run()))
+            services = [
+                group.create_task(self._guarded(keep_house(self._has.backend, self._has.logger))),
+                group.create_task(self._await_stop()),
+            ]
+            try:
+                end = await self._over
+                if end is not LifeEnd.FAILED:
+                    served(end)
+                if end is LifeEnd.UNCERTAIN:
+                    await self._run_out(poller)
+                if end in (LifeEnd.STOPPED, LifeEnd.UNCERTAIN):
+                    await self._end_gracefully(poller)
+            finally:
+                self._drop_all()
+                for task in (poller, *services, *self._jobs):
+                    task.cancel()
+
+    async def _run_out(self, poller: asyncio.Task[None]) -> None:
+        """Take nothing more, and end what runs, in its own time unless the worker stops meanwhile."""
+        self._hand_back.is_stopped = True
+        self._poller.stop()
+        self._executions.retire()
+        await first_of(self._activities.wait_for_end(None), self._has.stop.wait())
+
+    async def _end_gracefully(self, poller: asyncio.Task[None]) -> None:
+        self._is_stopping = self._hand_back.is_stopped = True
+        self._poller.stop()
+        self._executions.retire()
+        await first_of(self._activities.wait_for_end(self._has.options.grace_seconds), self._has.stop.wait_for_hurry())
+        self._activities.stop_all(Cause.SHUTDOWN)
+        await self._activities.wait_for_end(1.0 if self._has.stop.is_hurried else _CANCELLED_SECONDS)
+        self._activities.give_up_all()
+        waiting = {poller, *self._jobs}
+        while waiting:
+            _, left = await asyncio.wait(waiting, timeout=_RECORDING_SECONDS)
+            if left:
+                self._has.logger.warning(
+                    "the store didn't take %d last transitions; others will do that work", len(left)
+                )
+                return
+            waiting = set(self._jobs)
+
+    async def _sign_off(self) -> None:
+        """Give back all that is still leased, and forget the worker."""
+        try:
+            if not self._keeper.is_forfeit:
+                async with asyncio.timeout(_SIGN_OFF_SECONDS):
+                    await self._has.backend.stop_worker(self._key)
+        except (StoreError, TimeoutError) as problem:
+            self._has.logger.warning("giving the leases back failed, they end with their time: %s", problem)
+        await self._keeper.stop()
+
+    async def _await_stop(self) -> None:
+        await self._has.stop.wait()
+        self._finish(LifeEnd.STOPPED)
+
+    # --- for those who live in it
+
+    def _notice_free_slot(self) -> None:
+        self._poller.notice_free_slot()
+
+    def _spawn(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(self._guarded(job))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        task.add_done_callback(lambda _: job.close())  # a task that is cancelled before it begins leaves it unawaited
+        return task
+
+    async def _guarded(self, job: Coroutine[Any, Any, None]) -> None:
+        """The top of each task: a fault of one harms no other."""
+        try:
+            await job
+        except HOPELESS as problem:
+            self._fail(problem)
+        except Exception:
+            self._has.logger.exception("a fault in perdure's worker: please report it")
+
+    def _report(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
+        """An attempt has ended: into the execution that is in memory, or into the store."""
+        if isinstance(end, ActivityResult | ActivityFailure) and self._executions.deliver_result(task, end):
+            return
+        self._record(task, end, heartbeats)
+
+    def _record(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None = None) -> None:
+        self._spawn(self._record_and_go_on(task, end, heartbeats))
+
+    async def _record_and_go_on(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
+        offer = None
+        if isinstance(end, ActivityResult | ActivityFailure):
+            has_room = self._executions.busy_count < self._has.options.max_workflow_tasks
+            offer = self._hand_back.offer_of_task(workflow_task=has_room)
+        following = await self._recorder.record(task, end, offer, heartbeats)
+        if following is not None:
+            self._executions.deliver_task(following)
+
+    def _lost(self, why: str) -> None:
+        if not self._over.done():
+            self._has.logger.error("the worker drops its work and starts again: %s", why)
+        self._drop_all()
+        self._finish(LifeEnd.LOST)
+
+    def _drop_all(self) -> None:
+        """Nothing that is held is known to be held any more, or nothing is held."""
+        self._hand_back.is_stopped = True
+        self._activities.stop_all(Cause.LEASE_LOST)
+        self._executions.drop_all()
+
+    def _uncertain(self) -> None:
+        """An answer was lost that may have leased something to this worker."""
+        self._is_uncertain = True
+
+    def _claimed(self) -> None:
+        """The store answers; a new key is no use before it does."""
+        if self._is_uncertain and not self._over.done():
+            self._has.logger.warning(
+                "the store was away: the worker goes on under a new key, which gives back what a lost answer may have leased"
+            )
+            self._finish(LifeEnd.UNCERTAIN)
+
+    def _finish(self, end: LifeEnd) -> None:
+        if not self._over.done():
+            self._over.set_result(end)
+
+    def _fail(self, problem: Exception) -> None:
+        self._problem = self._problem or problem
+        self._finish(LifeEnd.FAILED)
+
+
+async def begin_life(has: Possessions) -> Life | None:
+    """Announce the worker under a new key. None if it is to stop before the store could be reached.
+
+    Raises SchemaMismatch and StoreSealed.
+    """
+    started_at = has.clock.monotonic()
+
+    async def announce() -> int:
+        nonlocal started_at
+        started_at = has.clock.monotonic()  # before the question: the lease may begin as soon as it is asked
+        return await has.backend.start_worker(_start_of(has))
+
+    asking = asyncio.ensure_future(until_done(announce, Backoff(has.logger, "starting the worker")))
+    await first_of(asking, has.stop.wait())
+    return None if asking.cancelled() else Life(has, asking.result(), started_at)
+
+
+def _start_of(has: Possessions) -> WorkerStart:
+    options = has.options
+    return WorkerStart(
+        name=options.name,
+        workflow_queues=options.workflow_queues,
+        activity_queues=options.activity_queues,
+        workflow_names=frozenset(has.app.workflows) if options.workflow_queues else frozenset(),
+        activity_names=frozenset(has.activities) if options.activity_queues else frozenset(),
+        versions=options.versions,
+        lease_seconds=options.lease_seconds,
+    )

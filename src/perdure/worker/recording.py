@@ -1,0 +1,80 @@
+"""Recording how an attempt ended, by itself: until it is durable, refused, or the lease is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from perdure.backends.protocol import Backend
+from perdure.errors import StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from perdure.model.failure import plain_failure
+from perdure.model.task import ActivityTask, WorkflowTask
+from perdure.model.transition import ActivityFailure, ActivityReleased, CompleteActivityTask, Offer, Recorded, Rejected
+from perdure.worker.backoff import HOPELESS, Backoff
+from perdure.worker.heartbeats import Heartbeats
+from perdure.worker.verdict import End
+
+_PASSING = (StoreUnavailable, StoreFull, StoreReadOnly)
+"""What a store may recover from; any other StoreError is about the value."""
+
+
+class EndRecorder:
+    """Sends ends of attempts, each in a transition of its own."""
+
+    def __init__(self, backend: Backend, uncertain: Callable[[], None], logger: logging.Logger) -> None:
+        self._backend = backend
+        self._uncertain = uncertain
+        self._logger = logger
+        self._backoff = Backoff(logger, "recording the end of an activity")
+
+    async def record(
+        self, task: ActivityTask, end: End, offer: Offer | None = None, heartbeats: Heartbeats | None = None
+    ) -> WorkflowTask | None:
+        """The instance's next workflow task, if that came back. Repeats it while the store is away: what took place is refused then, and harms nothing.
+
+        An end that the store can't hold becomes a failure that says so: else the attempt would never end.
+        """
+        if heartbeats is not None:
+            await self._flush(heartbeats)
+        refused: StoreError | None = None
+        while True:
+            try:
+                outcome = await self._backend.commit(
+                    CompleteActivityTask(activity_key=task.activity_key, token=task.token, end=end, offer=offer)
+                )
+            except HOPELESS:
+                raise
+            except StoreError as problem:
+                if offer is not None and isinstance(problem, StoreUnavailable):
+                    self._uncertain()
+                if isinstance(problem, _PASSING) or refused is not None:
+                    await asyncio.sleep(self._backoff.failed(problem))
+                    continue
+                refused = problem
+                self._logger.exception("the store can't hold the end of activity %s of %s", task.name, task.instance_id)
+                end = _refusal(task, problem)
+            else:
+                self._backoff.worked()
+                return self._look_at(task, end, outcome)
+
+    def _look_at(self, task: ActivityTask, end: End, outcome: Recorded | Rejected) -> WorkflowTask | None:
+        if isinstance(outcome, Recorded):
+            return outcome.workflow_task
+        if not isinstance(end, ActivityReleased):
+            self._logger.info(
+                "the end of activity %s of %s wasn't recorded: %s", task.name, task.instance_id, outcome.reason
+            )
+        return None
+
+    async def _flush(self, heartbeats: Heartbeats) -> None:
+        try:
+            await heartbeats.flush()
+        except StoreError as problem:
+            self._logger.warning("the last heartbeat details of an attempt are lost: %s", problem)
+
+
+def _refusal(task: ActivityTask, problem: StoreError) -> ActivityFailure:
+    said = str(problem).encode("ascii", "replace").decode().replace("\0", "?")[:1_000]
+    text = f"the store can't hold how activity {task.name} ended: {said}"
+    return ActivityFailure(plain_failure("StoreError", text, permanent=True))

@@ -1,0 +1,141 @@
+"""What a worker holds of one instance: its lease, its execution in memory, and what waits to be applied to it.
+
+A seat is either *idle* (nothing to do; it may be evicted) or *busy* (one step of it runs: loading, applying or committing).
+What arrives for a busy seat waits, and is applied together when the step has ended. So an instance is worked on strictly in
+series, and at most one of its transitions isn't durable yet.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.clock import Micros
+from perdure.engine.execution import Execution
+from perdure.model.event import ActivityCompleted, ActivityFailed
+from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
+from perdure.model.transition import ActivityFailure, ActivityResult, FusedResult
+
+FinalEnd = ActivityResult | ActivityFailure
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How an activity of the instance ended here, not recorded yet."""
+
+    task: ActivityTask
+    end: FinalEnd
+
+    @property
+    def event(self) -> PendingEvent:
+        """To be applied at once, ahead of its record."""
+        number = self.task.number
+        if isinstance(self.end, ActivityResult):
+            return PendingEvent(-1, ActivityCompleted(at=0, number=number, result=self.end.result))
+        failure, cancelled = self.end.failure, self.end.cancelled
+        return PendingEvent(
+            -1, ActivityFailed(at=0, number=number, failure=failure, attempts=self.task.attempt, cancelled=cancelled)
+        )
+
+    @property
+    def fused(self) -> FusedResult:
+        return FusedResult(self.task.activity_key, self.task.token)
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What one step applies: results of activities first, then what the claimed task brought."""
+
+    task: WorkflowTask | None
+    results: tuple[Result, ...]
+
+
+class Seat:
+    """One instance at this worker. Its owner is `Executions`."""
+
+    __slots__ = (
+        "_results", "_task", "applied_through", "execution", "execution_id", "instance_id", "instance_key", "is_busy",
+        "stuck_attempts", "token",
+    )  # fmt: skip
+
+    def __init__(self, task: WorkflowTask) -> None:
+        self.instance_key = task.instance_key
+        self.instance_id = task.instance_id
+        self.execution_id = task.execution_id
+        self.token = task.token
+        self.stuck_attempts = 0
+        self.execution: Execution | None = None
+        self.applied_through = -1
+        """The last pending event that the execution in memory has applied."""
+        self.is_busy = False
+        self._task: WorkflowTask | None = None
+        self._results: list[Result] = []
+
+    def add_task(self, task: WorkflowTask) -> None:
+        """A task has come, by claim or hand-back. The one that came last knows best."""
+        self._task = task
+
+    def add_result(self, result: Result) -> bool:
+        """Whether the result can be applied here: its execution is the one in memory, or on its way there."""
+        coming = self._task.execution_id if self._task is not None else self.execution_id
+        if result.task.execution_id not in (self.execution_id, coming):
+            return False
+        self._results.append(result)
+        return True
+
+    def drop_task(self, token: int) -> None:
+        """The lease of this token is over, and with it the task that came under it."""
+        if self._task is not None and self._task.token == token:
+            self._task = None
+
+    def next_work(self) -> Work | None:
+        """What waits, all of it; None if nothing does."""
+        if self._task is None and not self._results:
+            return None
+        work = Work(self._task, tuple(self._results))
+        self._task = None
+        self._results.clear()
+        return work
+
+    def sort_out(self, work: Work) -> tuple[Work, tuple[Result, ...]]:
+        """What is for the execution in memory, and results for one that continue-as-new has ended meanwhile."""
+        strays = tuple(result for result in work.results if result.task.execution_id != self.execution_id)
+        if not strays:
+            return work, ()
+        return Work(work.task, tuple(result for result in work.results if result not in strays)), strays
+
+    def fits(self, task: WorkflowTask) -> bool:
+        """Whether the execution in memory stands where the task says, or further on under the same lease.
+
+        Further on it is if the task was claimed while a step was on its way to the store.
+        """
+        execution = self.execution
+        if execution is None or execution.execution_id != task.execution_id:
+            return False
+        return execution.position == task.position or (self.token == task.token and execution.position > task.position)
+
+    def sit_down(self, task: WorkflowTask) -> None:
+        """Take over the task's lease."""
+        self.token = task.token
+        self.execution_id = task.execution_id
+        self.stuck_attempts = task.stuck_attempts
+
+    def load(self, execution: Execution) -> None:
+        """An execution has been read into memory."""
+        self.execution = execution
+        self.applied_through = -1
+
+    def unread(self, task: WorkflowTask | None) -> list[PendingEvent]:
+        """What of the task's events the execution in memory hasn't applied."""
+        if task is None:
+            return []
+        return [event for event in task.pending if event.id > self.applied_through]
+
+    def unload(self) -> None:
+        """Take the execution out of memory."""
+        execution, self.execution = self.execution, None
+        if execution is not None:
+            execution.close()
+
+
+def retry_delay(stuck_attempts: int) -> Micros:
+    """When a stuck task is tried again: after 1 s, doubling to 5 min."""
+    seconds: int = 2 ** min(stuck_attempts, 20)
+    return min(seconds, 300) * 1_000_000

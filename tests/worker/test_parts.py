@@ -1,0 +1,237 @@
+"""The small parts of the worker, each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from perdure.clock import SystemClock
+from perdure.errors import StoreCorrupt, StoreUnavailable
+from perdure.model.transition import Heartbeat
+from perdure.worker.backoff import Backoff, until_done
+from perdure.worker.heartbeats import Heartbeats
+from perdure.worker.slots import Slots
+from perdure.worker.stopping import StopRequest
+from perdure.worker.store_time import StoreTime
+from perdure.worker.threads import Threads
+from perdure.worker.waiting import first_of
+from tests.worker.support import until
+
+LOG = logging.getLogger("tests.worker")
+
+
+# --- slots
+
+
+def test_slots_are_taken_as_far_as_there_are_any() -> None:
+    slots = Slots(3)
+
+    assert [slots.take(2), slots.take(2), slots.take(2)] == [2, 1, 0]
+    assert slots.free_count == 0
+
+
+def test_who_waits_for_slots_hears_of_freed_ones_not_of_those_put_back() -> None:
+    heard: list[int] = []
+    slots = Slots(3)
+    slots.listeners.append(lambda: heard.append(slots.free_count))
+
+    slots.take(3)
+    slots.put_back(1)
+    slots.free(2)
+    slots.free(0)
+
+    assert heard == [3]
+
+
+def test_a_slot_cant_be_freed_twice() -> None:
+    with pytest.raises(AssertionError):
+        Slots(1).free()
+
+
+# --- trying again
+
+
+def test_pauses_grow_with_jitter_and_stay_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    backoff = Backoff(LOG, "asking")
+
+    pauses = [backoff.failed(StoreUnavailable("away")) for _ in range(20)]
+    backoff.worked()
+    backoff.worked()
+
+    assert all(0.05 <= pause <= 5 for pause in pauses)
+    assert max(pauses[:2]) < min(pauses[-5:])
+    assert [record.message.split(",")[0] for record in caplog.records] == ["asking failed", "asking works again"]
+
+
+async def test_what_no_waiting_mends_isnt_tried_again() -> None:
+    asked: list[int] = []
+
+    async def ask() -> None:
+        asked.append(1)
+        if len(asked) < 2:
+            raise StoreUnavailable("away")
+        raise StoreCorrupt("a row can't be read")
+
+    with pytest.raises(StoreCorrupt):
+        await until_done(ask, Backoff(LOG, "asking"))
+    assert len(asked) == 2
+
+
+# --- the store's time
+
+
+class StillClock(SystemClock):
+    def __init__(self) -> None:
+        self.wall, self.seconds = 1_000, 50.0
+
+    def now(self) -> int:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def test_b7_the_stores_time_goes_on_when_the_clock_here_is_set() -> None:
+    clock = StillClock()
+    time = StoreTime(clock)
+
+    assert time.now() == 1_000
+    time.observe(9_000_000)
+    clock.seconds += 2
+    clock.wall = 0
+
+    assert time.now() == 11_000_000
+
+
+# --- threads
+
+
+async def test_threads_are_made_when_needed_and_no_more_than_allowed() -> None:
+    threads = Threads(2, "tests")
+    free, running, ended = threading.Event(), [], []
+
+    def job() -> None:
+        running.append(threading.current_thread())
+        free.wait(10)
+
+    for _ in range(4):
+        threads.run(job, lambda: ended.append(threading.current_thread()))
+    await until(lambda: len(running) == 2)
+    assert threads.waiting_count == 2
+    free.set()
+    await until(lambda: len(ended) == 4)
+
+    assert len(set(running)) == 2
+    assert all(each.daemon for each in running)
+    assert set(ended) == {threading.main_thread()}
+    threads.close()
+    await until(lambda: not any(each.is_alive() for each in running))
+
+
+# --- heartbeats
+
+
+def heartbeats(sent: list[bytes | None], **changes: Any) -> Heartbeats:
+    async def send(details: bytes | None) -> Heartbeat:
+        sent.append(details)
+        return Heartbeat(True)
+
+    given: dict[str, Any] = {
+        "details": None,
+        "timeout_seconds": None,
+        "send": send,
+        "heard": lambda answer: None,
+        "missed": lambda: None,
+        "spawn": asyncio.ensure_future,
+    }
+    return Heartbeats(**{**given, **changes})
+
+
+async def test_the_first_beat_is_sent_at_once_and_the_last_one_is_flushed() -> None:
+    sent: list[bytes | None] = []
+    beats = heartbeats(sent)
+
+    beats.beat(b"1")
+    await until(lambda: sent)
+    beats.beat(b"2")
+    beats.beat(b"3")
+    beats.beat(None)
+    beats.stop()
+    beats.beat(b"4")
+    await beats.flush()
+    await beats.flush()
+
+    assert sent == [b"1", b"3"]
+
+
+async def test_a_beat_without_details_keeps_those_of_the_attempt_before() -> None:
+    sent: list[bytes | None] = []
+    beats = heartbeats(sent, details=b"7")
+
+    beats.beat(None)
+    await until(lambda: sent)
+
+    assert sent == [b"7"]
+
+
+async def test_beats_that_the_store_couldnt_take_go_with_a_later_one() -> None:
+    sent: list[bytes | None] = []
+
+    async def send(details: bytes | None) -> Heartbeat:
+        sent.append(details)
+        if len(sent) == 1:
+            raise StoreUnavailable("away")
+        return Heartbeat(True)
+
+    beats = heartbeats(sent, send=send, timeout_seconds=0.2)
+    beats.beat(b"1")
+    await until(lambda: len(sent) == 2)
+
+    assert sent == [b"1", b"1"]
+    beats.stop()
+
+
+async def test_beats_are_missed_after_the_time_out_alone() -> None:
+    missed: list[float] = []
+    loop = asyncio.get_running_loop()
+    beats = heartbeats([], timeout_seconds=0.1, missed=lambda: missed.append(loop.time()))
+    beats.start()
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+        beats.beat(None)
+    last = loop.time()
+    await until(lambda: missed)
+
+    assert missed[0] - last >= 0.09
+
+
+# --- stopping and waiting
+
+
+async def test_a_second_signal_hurries() -> None:
+    stop = StopRequest()
+
+    stop.request_or_hurry()
+    assert (stop.is_requested, stop.is_hurried) == (True, False)
+    stop.request_or_hurry()
+    assert stop.is_hurried
+    await stop.wait()
+    await stop.wait_for_hurry()
+
+
+async def test_the_first_of_several_ends_the_others() -> None:
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    await first_of(wait(), asyncio.sleep(0.001))
+
+    assert ended == ["cancelled"]
