@@ -173,6 +173,8 @@ def _fresh(row: InstanceRow) -> Values:
         row.phase,
         row.tags or "",
         bytearray(row.started or b""),
+        row.created_at,
+        row.created_at,
     )
 
 
@@ -237,6 +239,7 @@ def _fresh_activity(row: ActivityRow) -> Values:
         row.limited,
         row.phase,
         bytearray(row.body),
+        row.scheduled_at,
     )
 
 

@@ -45,10 +45,10 @@ def read_rows(
 ) -> tuple[list[tuple[int, bytes]], bool]:
     """A page of event rows, from the one that holds `from_position` on, and whether there may be more."""
     rows = connection.execute(
-        "select position, events from perdure_events where instance_key = ?1 and execution_number = ?2 "
+        "select position, events from perdure_events where instance_key = ? and execution_number = ? "
         "and position >= coalesce((select max(position) from perdure_events "
-        "where instance_key = ?1 and execution_number = ?2 and position <= ?3), 0) order by position limit ?4",
-        (key, number, from_position, _ROWS),
+        "where instance_key = ? and execution_number = ? and position <= ?), 0) order by position limit ?",
+        (key, number, key, number, from_position, _ROWS),
     ).fetchall()
     return rows, len(rows) == _ROWS
 

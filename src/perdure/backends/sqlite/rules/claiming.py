@@ -49,7 +49,7 @@ def _has_workflow_task(connection: sqlite3.Connection, transition: ClaimTasks, n
         return True
     names, versions = _names(transition.workflow_names), _versions(transition)
     return any(
-        connection.execute(sql.READY_INSTANCES, (queue, names, versions, 1)).fetchone() is not None
+        connection.execute(sql.READY_INSTANCES, (queue, names, *versions, 1)).fetchone() is not None
         or connection.execute(sql.IS_INSTANCE_DUE, (queue, now)).fetchone() is not None
         for queue in transition.workflow_queues
     )
@@ -73,7 +73,7 @@ def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowT
     for queue in dict.fromkeys(transition.workflow_queues):
         if connection.execute(sql.IS_INSTANCE_DUE, (queue, now)).fetchone() is not None:
             connection.execute(sql.PROMOTE_INSTANCES, (queue, now))
-        found.append(connection.execute(sql.READY_INSTANCES, (queue, names, versions, slots + _FEW)).fetchall())
+        found.append(connection.execute(sql.READY_INSTANCES, (queue, names, *versions, slots + _FEW)).fetchall())
     tasks: list[WorkflowTask] = []
     for _, key in heapq.merge(*found):
         row = unit.instance(key)
@@ -129,7 +129,7 @@ def _next_due_at(unit: Unit, transition: ClaimTasks) -> Micros | None:
     found = [
         execute(sql.NEXT_HELD_DUE, (transition.worker_key, now)).fetchone(),
         *(
-            execute(sql.NEXT_INSTANCE_DUE, (queue, now, names, versions)).fetchone()
+            execute(sql.NEXT_INSTANCE_DUE, (queue, now, names, *versions)).fetchone()
             for queue in transition.workflow_queues
         ),
         *(
@@ -157,5 +157,7 @@ def _names(names: frozenset[str]) -> str:
     return as_json(sorted(names)).decode()
 
 
-def _versions(transition: ClaimTasks) -> str | None:
-    return None if transition.versions is None else _names(transition.versions)
+def _versions(transition: ClaimTasks) -> tuple[str | None, str | None]:
+    """For statements that ask for it twice; numbered placeholders would do, were they not deprecated on Python 3.12."""
+    versions = None if transition.versions is None else _names(transition.versions)
+    return versions, versions
