@@ -56,6 +56,7 @@ async def failure_of(app: App, backend: Any) -> BaseException:
         return caught.value.__cause__
 
 
+@pytest.mark.needs_cache  # it counts what a fused result saves
 async def test_a2_a_failed_attempt_is_tried_again_without_the_workflow_hearing_of_it(watched: Watched) -> None:
     attempts: list[int] = []
 

@@ -34,6 +34,8 @@ from tests.worker.support import Watched, as_backend, until, until_async
 go_on = Signal("go on", int)
 charged: list[int] = []
 
+pytestmark = pytest.mark.needs_cache
+
 
 @activity
 async def charge(cents: int) -> int:

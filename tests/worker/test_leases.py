@@ -194,6 +194,7 @@ async def test_trap_a_heartbeat_doesnt_steal_a_task_back(clock: ShiftedClock, sh
             assert pending.lost == 1
 
 
+@pytest.mark.needs_cache
 async def test_trap_sticky_instances_go_on_after_a_workers_death(clock: ShiftedClock, shifted: MemoryBackend) -> None:
     app = App(workflows=[wait])
     async with Client(shifted, app) as client:
@@ -208,6 +209,7 @@ async def test_trap_sticky_instances_go_on_after_a_workers_death(clock: ShiftedC
             assert await handle.result() == 4
 
 
+@pytest.mark.needs_cache
 async def test_trap_recovery_looks_at_all_queues(clock: ShiftedClock, shifted: MemoryBackend) -> None:
     app = App(workflows=[wait])
     async with Client(shifted, app) as client:

@@ -8,6 +8,7 @@ from perdure.errors import ConfigurationError, InvalidName
 from perdure.worker.options import WorkerOptions, worker_options
 
 
+@pytest.mark.needs_cache
 def test_trap_empty_options_dont_mean_zero_pollers() -> None:
     options = worker_options()
 

@@ -98,6 +98,7 @@ async def test_k3_after_the_grace_period_they_are_cancelled_and_given_back_uncou
     assert [type(each.end) for each in watched.of_kind(CompleteActivityTask)] == [ActivityReleased, ActivityResult]
 
 
+@pytest.mark.needs_cache
 async def test_k3_leases_are_given_back_at_once_and_nothing_is_claimed_any_more(watched: Watched) -> None:
     job = Job()
     app = App(workflows=[delegate, wait], activities=[job])

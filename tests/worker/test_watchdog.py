@@ -86,6 +86,7 @@ def hold_up_everything(free: threading.Event) -> None:
     free.wait(20)
 
 
+@pytest.mark.needs_cache
 async def test_e5_past_the_limit_the_instance_is_stuck_and_others_have_the_rest(memory: MemoryBackend) -> None:
     free = threading.Event()
 

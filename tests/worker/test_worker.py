@@ -105,6 +105,7 @@ async def test_signals_reach_an_execution_in_memory(store: Backend) -> None:
         assert await handle.result() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.needs_cache
 async def test_f1_an_activitys_result_costs_no_transition_of_its_own(watched: Watched) -> None:
     backend = as_backend(watched)
     async with Client(backend, app) as client, Worker(backend, app):
@@ -115,6 +116,7 @@ async def test_f1_an_activitys_result_costs_no_transition_of_its_own(watched: Wa
     assert [len(each.fused) for each in checkpoints] == [0, 1, 1]
 
 
+@pytest.mark.needs_cache
 async def test_e1_results_that_come_during_a_commit_are_applied_together_in_one_checkpoint(watched: Watched) -> None:
     is_first_on_its_way, is_released = asyncio.Event(), asyncio.Event()
     backend = as_backend(watched)
