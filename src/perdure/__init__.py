@@ -1,1 +1,309 @@
+"""perdure: durable workflows for Python, in your own process.
 
+Its public names are here. Each is loaded at its first use: a process that only starts workflows never loads the engine, and
+`import perdure` itself takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perdure.activities.context import ActivityContext, NotInActivity, activity_context
+    from perdure.activities.definition import Activity, activity
+    from perdure.app import App
+    from perdure.backends.connect import connect
+    from perdure.client.client import Client
+    from perdure.client.handle import Handle
+    from perdure.client.listing import Stats
+    from perdure.engine.limits import Limits
+    from perdure.errors import (
+        ActivityError,
+        ActivityTimeout,
+        ArgumentsError,
+        ConfigurationError,
+        DeadlineExceeded,
+        DecodeError,
+        EncodeError,
+        FailureError,
+        HistoryTooLong,
+        InstanceAlreadyExists,
+        InstanceError,
+        InstanceNotFinished,
+        InstanceNotFound,
+        InstanceNotRunning,
+        InvalidName,
+        LeaseLost,
+        NonDeterminismError,
+        NotInWorkflow,
+        PayloadError,
+        PayloadTooLarge,
+        PerdureError,
+        PermanentError,
+        RegistrationError,
+        RunawayWorkflow,
+        SchemaMismatch,
+        SignalNotDelivered,
+        StoreCorrupt,
+        StoreError,
+        StoreFull,
+        StoreReadOnly,
+        StoreSealed,
+        StoreUnavailable,
+        StoreUsageError,
+        SubWorkflowError,
+        WorkerLost,
+        WorkflowCancelled,
+        WorkflowEnded,
+        WorkflowFailed,
+        WorkflowTerminated,
+    )
+    from perdure.model.failure import Failure
+    from perdure.model.inspection import HistoryEvent, Page, PendingActivity, QueueStatus, WorkerStatus
+    from perdure.model.instance import Execution, Instance, State, Stuck
+    from perdure.model.options import Cancellation, Duration, IfExists, ParentClose
+    from perdure.model.retry import NO_RETRY, RetryPolicy
+    from perdure.orchestrator import Orchestrator
+    from perdure.serialization.codecs import Codec, Compression, Encryption
+    from perdure.serialization.converters import Converter
+    from perdure.worker.worker import Worker
+    from perdure.workflows.channel import Channel, ChannelClosed, ChannelEmpty, ChannelFull
+    from perdure.workflows.context import Context, workflow_context
+    from perdure.workflows.definition import Workflow, workflow
+    from perdure.workflows.future import Future, SubWorkflowFuture
+    from perdure.workflows.info import Info
+    from perdure.workflows.select import Selected, on_receive, on_result, on_send, otherwise, select
+    from perdure.workflows.signal import BoundSignal, Signal
+    from perdure.workflows.signal_channel import SignalChannel
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "app": ("App",),
+    "orchestrator": ("Orchestrator",),
+    "client.client": ("Client",),
+    "client.handle": ("Handle",),
+    "client.listing": ("Stats",),
+    "worker.worker": ("Worker",),
+    "backends.connect": ("connect",),
+    "workflows.definition": (
+        "workflow",
+        "Workflow",
+    ),
+    "workflows.context": (
+        "Context",
+        "workflow_context",
+    ),
+    "workflows.info": ("Info",),
+    "workflows.future": (
+        "Future",
+        "SubWorkflowFuture",
+    ),
+    "workflows.signal": (
+        "BoundSignal",
+        "Signal",
+    ),
+    "workflows.signal_channel": ("SignalChannel",),
+    "workflows.channel": (
+        "Channel",
+        "ChannelClosed",
+        "ChannelEmpty",
+        "ChannelFull",
+    ),
+    "workflows.select": (
+        "Selected",
+        "on_receive",
+        "on_result",
+        "on_send",
+        "otherwise",
+        "select",
+    ),
+    "activities.definition": (
+        "Activity",
+        "activity",
+    ),
+    "activities.context": (
+        "ActivityContext",
+        "NotInActivity",
+        "activity_context",
+    ),
+    "model.retry": (
+        "NO_RETRY",
+        "RetryPolicy",
+    ),
+    "model.options": (
+        "Cancellation",
+        "Duration",
+        "IfExists",
+        "ParentClose",
+    ),
+    "engine.limits": ("Limits",),
+    "model.failure": ("Failure",),
+    "model.instance": (
+        "Execution",
+        "Instance",
+        "State",
+        "Stuck",
+    ),
+    "model.inspection": (
+        "HistoryEvent",
+        "Page",
+        "PendingActivity",
+        "QueueStatus",
+        "WorkerStatus",
+    ),
+    "serialization.codecs": (
+        "Codec",
+        "Compression",
+        "Encryption",
+    ),
+    "serialization.converters": ("Converter",),
+    "errors": (
+        "PerdureError",
+        "ConfigurationError",
+        "RegistrationError",
+        "InvalidName",
+        "ArgumentsError",
+        "PayloadError",
+        "EncodeError",
+        "DecodeError",
+        "PayloadTooLarge",
+        "InstanceError",
+        "InstanceNotFound",
+        "InstanceAlreadyExists",
+        "InstanceNotRunning",
+        "InstanceNotFinished",
+        "WorkflowEnded",
+        "WorkflowFailed",
+        "WorkflowCancelled",
+        "WorkflowTerminated",
+        "StoreError",
+        "StoreUnavailable",
+        "StoreReadOnly",
+        "StoreFull",
+        "StoreCorrupt",
+        "StoreSealed",
+        "SchemaMismatch",
+        "StoreUsageError",
+        "FailureError",
+        "ActivityError",
+        "ActivityTimeout",
+        "WorkerLost",
+        "SubWorkflowError",
+        "SignalNotDelivered",
+        "PermanentError",
+        "DeadlineExceeded",
+        "NonDeterminismError",
+        "NotInWorkflow",
+        "RunawayWorkflow",
+        "HistoryTooLong",
+        "LeaseLost",
+    ),
+}
+_HOMES = {name: f"perdure.{module}" for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "App",
+    "Orchestrator",
+    "Client",
+    "Handle",
+    "Stats",
+    "Worker",
+    "connect",
+    "workflow",
+    "Workflow",
+    "Context",
+    "workflow_context",
+    "Info",
+    "Future",
+    "SubWorkflowFuture",
+    "BoundSignal",
+    "Signal",
+    "SignalChannel",
+    "Channel",
+    "ChannelClosed",
+    "ChannelEmpty",
+    "ChannelFull",
+    "Selected",
+    "on_receive",
+    "on_result",
+    "on_send",
+    "otherwise",
+    "select",
+    "Activity",
+    "activity",
+    "ActivityContext",
+    "NotInActivity",
+    "activity_context",
+    "NO_RETRY",
+    "RetryPolicy",
+    "Cancellation",
+    "Duration",
+    "IfExists",
+    "ParentClose",
+    "Limits",
+    "Failure",
+    "Execution",
+    "Instance",
+    "State",
+    "Stuck",
+    "HistoryEvent",
+    "Page",
+    "PendingActivity",
+    "QueueStatus",
+    "WorkerStatus",
+    "Codec",
+    "Compression",
+    "Encryption",
+    "Converter",
+    "PerdureError",
+    "ConfigurationError",
+    "RegistrationError",
+    "InvalidName",
+    "ArgumentsError",
+    "PayloadError",
+    "EncodeError",
+    "DecodeError",
+    "PayloadTooLarge",
+    "InstanceError",
+    "InstanceNotFound",
+    "InstanceAlreadyExists",
+    "InstanceNotRunning",
+    "InstanceNotFinished",
+    "WorkflowEnded",
+    "WorkflowFailed",
+    "WorkflowCancelled",
+    "WorkflowTerminated",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreReadOnly",
+    "StoreFull",
+    "StoreCorrupt",
+    "StoreSealed",
+    "SchemaMismatch",
+    "StoreUsageError",
+    "FailureError",
+    "ActivityError",
+    "ActivityTimeout",
+    "WorkerLost",
+    "SubWorkflowError",
+    "SignalNotDelivered",
+    "PermanentError",
+    "DeadlineExceeded",
+    "NonDeterminismError",
+    "NotInWorkflow",
+    "RunawayWorkflow",
+    "HistoryTooLong",
+    "LeaseLost",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

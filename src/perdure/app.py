@@ -38,17 +38,21 @@ class App:
         exceptions: Iterable[type[Exception]] = (),
         payload_limit: int | None = None,
     ) -> None:
-        self.version = version
-        self.lifespan = lifespan
-        self.payloads = (
+        self.version: str | None = version
+        self.lifespan: Lifespan | None = lifespan
+        self.payloads: Payloads = (
             Payloads(converters=converters, codecs=codecs)
             if payload_limit is None
             else Payloads(converters=converters, codecs=codecs, limit_bytes=payload_limit)
         )
-        self.exceptions: Mapping[str, type[Exception]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions}
+        self.exceptions: Mapping[str, type[Exception]] = {
+            f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions
+        }
         problems: list[str] = []
-        self.workflows = self._by_name([workflow_of(each) for each in workflows], "workflow", problems)
-        self.activities = self.bound_activities(activities, problems)
+        self.workflows: Mapping[str, Workflow[..., Any]] = self._by_name(
+            [workflow_of(each) for each in workflows], "workflow", problems
+        )
+        self.activities: Mapping[str, Activity[..., Any]] = self.bound_activities(activities, problems)
         problems += self._type_problems()
         if problems:
             raise RegistrationError("this App can't be used:\n" + "\n".join(f"- {problem}" for problem in problems))
@@ -67,7 +71,9 @@ class App:
                 found.append(activity_of(target))
         for each in found:
             if each.skip and each.receiver is None:
-                issues.append(f"activity {each.name} was taken from its class: register an object of that class instead")
+                issues.append(
+                    f"activity {each.name} was taken from its class: register an object of that class instead"
+                )
         named = self._by_name(found, "activity", issues)
         if problems is None and issues:
             raise RegistrationError("; ".join(issues))
@@ -87,7 +93,11 @@ class App:
 
     def _type_problems(self) -> list[str]:
         problems: list[str] = []
-        for definition in (*self.workflows.values(), *self.activities.values()):
+        definitions: list[Workflow[..., Any] | Activity[..., Any]] = [
+            *self.workflows.values(),
+            *self.activities.values(),
+        ]
+        for definition in definitions:
             skip = 1 if isinstance(definition, Workflow) else definition.skip
             kind = "workflow" if isinstance(definition, Workflow) else "activity"
             schema = self.payloads.call(definition.function, skip=skip)
@@ -118,5 +128,3 @@ def _static(kind: type, name: str) -> object:
 
 def _place(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
-
-

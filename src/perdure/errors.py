@@ -64,7 +64,7 @@ class PayloadError(PerdureError, ValueError):
 class EncodeError(PayloadError):
     """A value can't be encoded. `path` leads to the bad part, as in `order.items[3].price`."""
 
-    path = ""
+    path: str = ""
 
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
@@ -78,8 +78,8 @@ class DecodeError(PayloadError):
 class PayloadTooLarge(PayloadError):
     """An encoded value is over the limit (`size` and `limit` in bytes)."""
 
-    size = 0
-    limit = 0
+    size: int = 0
+    limit: int = 0
 
     def __init__(self, message: str, size: int, limit: int) -> None:
         super().__init__(message)
@@ -90,7 +90,7 @@ class PayloadTooLarge(PayloadError):
 class InstanceError(PerdureError):
     """Something about one instance; `instance_id` names it."""
 
-    instance_id = ""
+    instance_id: str = ""
 
     def __init__(self, message: str, instance_id: str) -> None:
         super().__init__(message)
@@ -128,7 +128,7 @@ class WorkflowCancelled(WorkflowEnded):
 class WorkflowTerminated(WorkflowEnded):
     """An operator ended the instance, without clean-up; `reason` is theirs."""
 
-    reason = ""
+    reason: str = ""
 
     def __init__(self, message: str, instance_id: str, reason: str = "") -> None:
         super().__init__(message, instance_id)
@@ -158,7 +158,7 @@ class StoreCorrupt(StoreError):
 class StoreSealed(StoreError):
     """The store was moved; `target` says where to."""
 
-    target = ""
+    target: str = ""
 
     def __init__(self, message: str, target: str) -> None:
         super().__init__(message)

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import uuid
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    get_type_hints,
+    overload,
+)
 
 from perdure.activities.definition import Activity, activity_of
 from perdure.clock import duration_micros, to_datetime
@@ -68,9 +80,7 @@ class Context:
     # --- commands -------------------------------------------------------------------------------------------------
 
     @overload
-    def execute_activity(
-        self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[R]: ...
+    def execute_activity(self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
     @overload
     def execute_activity(
         self, activity: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
@@ -107,11 +117,13 @@ class Context:
         """Wait for a durable timer."""
         await self.schedule_timer(delay)
 
-    def signal_workflow(self, instance_id: str, signal: Signal[T], value: T = ...) -> Future[None]:  # type: ignore[assignment]
+    @overload
+    def signal_workflow(self, instance_id: str, signal: Signal[None], value: None = None) -> Future[None]: ...
+    @overload
+    def signal_workflow(self, instance_id: str, signal: Signal[T], value: T) -> Future[None]: ...
+    def signal_workflow(self, instance_id: str, signal: Signal[Any], value: Any = None) -> Future[None]:
         """Signal another instance; the future fails with SignalNotDelivered if it doesn't exist or has ended."""
-        return self._runtime.signal_workflow(
-            self, check_name(instance_id, "an instance id"), signal, None if value is ... else value
-        )
+        return self._runtime.signal_workflow(self, check_name(instance_id, "an instance id"), signal, value)
 
     def side_effect(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a plain function in line and record its result, or its failure: replay gets the recorded one.
@@ -119,8 +131,10 @@ class Context:
         For what is short, local and can't fail halfway (a random choice, a file name): it may run again if the worker
         dies before the next checkpoint. Everything else is an activity.
         """
-        from typing import get_type_hints  # noqa: PLC0415 - not needed by most workflows
-
+        if inspect.iscoroutinefunction(inspect.unwrap(function)):
+            raise ConfigurationError(
+                f"side_effect takes plain functions, and {function!r} is async: make it an activity"
+            )
         returns = get_type_hints(function).get("return", Any) if hasattr(function, "__annotations__") else Any
         name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
         return self._runtime.side_effect(self, lambda: function(*args, **kwargs), name, returns)
@@ -135,8 +149,10 @@ class Context:
         """End this execution and start the next one of the same instance, with a fresh history.
 
         Works in the workflow's main task alone. Unread signals go with it; sub-workflows that still run get their
-        parent_close. Whoever waits for the instance waits for the end of the chain.
+        parent_close. Whoever waits for the instance waits for the end of the chain. A cancelled context refuses it, as
+        it does every new command: else a cancel that came during the last activity would be lost.
         """
+        self.check("continue_as_new")
         raise self._runtime.continue_as_new(workflow_of(workflow), args, kwargs)
 
     # --- waiting --------------------------------------------------------------------------------------------------
@@ -152,7 +168,13 @@ class Context:
         """
         async with self.timeout(timeout):
             while not predicate():
-                await self._runtime.wait_condition(self, predicate)
+                waiting = self._runtime.wait_condition(self, predicate)
+                held = _HeldFuture(waiting)
+                self.hold(held)
+                try:
+                    await waiting
+                finally:
+                    self.drop(held)
 
     def signal_channel(self, signal: Signal[T]) -> SignalChannel[T]:
         """Where a signal is received: first in, first out, also what came before this call."""
@@ -173,7 +195,7 @@ class Context:
     def with_cancel(self) -> tuple[Context, Callable[[], None]]:
         """A child context and the function that cancels it.
 
-        That cancels the timers and receives of the child (their await raises CancelledError), asks its sub-workflows to
+        That cancels the timers, receives and wait_until of the child (their await raises CancelledError), asks its sub-workflows to
         cancel, lets its running activities finish, and refuses new commands. No task is cancelled.
         """
         child = Context(self._runtime, self)
@@ -190,7 +212,9 @@ class Context:
 
     async def __aenter__(self) -> Self:
         if not self._is_disconnected:
-            raise ConfigurationError("only a disconnected context is a block: async with ctx.disconnected() as cleanup:")
+            raise ConfigurationError(
+                "only a disconnected context is a block: async with ctx.disconnected() as cleanup:"
+            )
         self._runtime.enter_clean_up()
         return self
 
@@ -302,7 +326,9 @@ class _Scope:
         self._ctx.hold(held)
 
     def drop(self, waiting: asyncio.Future[Any]) -> None:
-        self._ctx.drop(self._held.pop(id(waiting)))
+        held = self._held.pop(id(waiting), None)
+        if held is not None:
+            self._ctx.drop(held)
 
 
 class _HeldFuture:
@@ -318,5 +344,3 @@ class _HeldFuture:
 def set_current(ctx: Context) -> contextvars.Token[Context]:
     """Make `ctx` what workflow_context() finds, in the current contextvars context."""
     return _current.set(ctx)
-
-

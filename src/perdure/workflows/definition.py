@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 import msgspec
 
-from perdure.activities.definition import definition_name
+from perdure.activities.definition import Activity, definition_name
 from perdure.errors import ConfigurationError, RegistrationError
 from perdure.model.names import check_name
 from perdure.model.options import Duration, IfExists, ParentClose, WorkflowOptions
@@ -40,17 +40,17 @@ class Workflow(Generic[P, R_co]):
         determinism: Determinism = "strict",
         start_signals: tuple[BoundSignal, ...] = (),
     ) -> None:
-        self.function = function
-        self.name = check_name(definition_name(function) if name is None else name, "a workflow's name")
-        self.options = options
-        self.determinism = determinism
-        self.start_signals = start_signals
+        self.function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R_co]] = function
+        self.name: str = check_name(definition_name(function) if name is None else name, "a workflow's name")
+        self.options: WorkflowOptions = options
+        self.determinism: Determinism = determinism
+        self.start_signals: tuple[BoundSignal, ...] = start_signals
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Run the function in line, as a part of the workflow that calls it."""
         return self.function(ctx, *args, **kwargs)
 
-    def with_options(
+    def with_options(  # noqa: PLR0913 - each option has its type
         self,
         *,
         instance_id: str | None = None,
@@ -96,9 +96,7 @@ class Workflow(Generic[P, R_co]):
 class WorkflowDecorator(Protocol):
     """What `@workflow(...)` with options gives."""
 
-    def __call__(
-        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
-    ) -> Workflow[P, R]: ...
+    def __call__(self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 
 
 @overload
@@ -137,6 +135,8 @@ def workflow(
 
 def definition_problems(function: object) -> list[str]:
     """Every reason why this can't be a workflow."""
+    if isinstance(function, Activity):
+        return ["it is an activity: call it from a workflow, with ctx.execute_activity"]
     if not callable(function) or isinstance(function, type):
         return ["it isn't a function"]
     problems: list[str] = []

@@ -7,8 +7,8 @@ is a future alone (`asyncio.wait` refuses coroutines), and the workflow's own `c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     from perdure.workflows.signal import Signal
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
         command: Command | None
         number: int
 
+        def send(self, value: Any, /) -> Any: ...
+        def throw(self, *problem: Any) -> Any: ...
+        def close(self) -> None:
+            """What an aborting TaskGroup does with a coroutine that it won't run: the future is cancelled."""
+
 else:
 
     class Future(asyncio.Future, Generic[R]):
@@ -53,10 +58,10 @@ else:
         command = None
         number = 0
 
-        def __hash__(self):
+        def __hash__(self) -> int:
             return self._loop.hash_base + self.number if self.number else id(self) >> 4
 
-        def cancel(self, msg=None):
+        def cancel(self, msg: Any = None) -> bool:
             command = self.command
             if command is None or self.done():
                 return super().cancel(msg)
@@ -68,7 +73,7 @@ else:
                 command.abandoned()
             return cancelled
 
-        def close(self):
+        def close(self) -> None:
             """What an aborting TaskGroup does with a coroutine that it won't run: the future is cancelled."""
             self.cancel()
 
@@ -78,12 +83,18 @@ if TYPE_CHECKING:
     class SubWorkflowFuture(Future[R]):
         """The result to come of a sub-workflow."""
 
+        send_signal: Callable[[str, Signal[Any], Any], Future[None]]
+
         @property
         def instance_id(self) -> str:
             """The sub-workflow's instance id."""
             ...
 
-        def signal(self, signal: Signal[T], value: T = ...) -> Future[None]:
+        @overload
+        def signal(self, signal: Signal[None], value: None = None) -> Future[None]: ...
+        @overload
+        def signal(self, signal: Signal[T], value: T) -> Future[None]: ...
+        def signal(self, signal: Signal[Any], value: Any = None) -> Future[None]:
             """Signal the sub-workflow; the future fails with SignalNotDelivered if it has ended."""
             ...
 
@@ -93,8 +104,8 @@ else:
         """The result to come of a sub-workflow."""
 
         instance_id = ""
-        send = None
+        send_signal = None
 
-        def signal(self, signal, value=None):
+        def signal(self, signal: Any, value: Any = None) -> Any:
             """Signal the sub-workflow; the future fails with SignalNotDelivered if it has ended."""
-            return self.send(self.instance_id, signal, value)
+            return self.send_signal(self.instance_id, signal, value)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 class Runtime(Protocol):
     """One execution, as its contexts see it. Commands are issued at once."""
 
-    now: Micros
-    is_replaying: bool
-    logger: logging.Logger | logging.LoggerAdapter[Any]
-
+    @property
+    def now(self) -> Micros: ...
+    @property
+    def is_replaying(self) -> bool: ...
+    @property
+    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]: ...
     @property
     def random(self) -> random.Random: ...
     @property

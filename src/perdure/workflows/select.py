@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from perdure.errors import ConfigurationError
-from perdure.workflows.channel import Channel, ChannelClosed, Waiters
+from perdure.workflows.channel import Channel, ChannelClosed
 from perdure.workflows.signal_channel import SignalChannel
 
 T = TypeVar("T")
 
 
 class Case(Protocol):
-    """One of the things that select waits for. Its `run` gives the result of the case's handler."""
+    """One of the things that select waits for."""
 
     def is_ready(self) -> bool: ...
 
-    def waiters(self) -> Waiters | None:
-        """Where to wait for it; None for a future, which calls back itself."""
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        """Have `waiting` woken once this may have become ready."""
         ...
 
-    def take(self) -> Any:
+    def unwatch(self, waiting: asyncio.Future[None]) -> None: ...
+
+    def take(self) -> tuple[Any, ...]:
         """Do it, and give the arguments for the handler."""
+        ...
+
+    def pass_on(self) -> None:
+        """Select was perhaps woken for this case and leaves without it: wake who comes next there."""
         ...
 
 
@@ -35,8 +42,8 @@ class Selected(Generic[T]):
     __match_args__ = ("index", "value")
 
     def __init__(self, index: int, value: T) -> None:
-        self.index = index
-        self.value = value
+        self.index: int = index
+        self.value: T = value
 
     def __repr__(self) -> str:
         return f"Selected(index={self.index}, value={self.value!r})"
@@ -45,19 +52,31 @@ class Selected(Generic[T]):
 class AwaitCase(Generic[T]):
     """A future, task or command has ended; its exception is raised by select, as an await would."""
 
-    __slots__ = ("future", "handler")
+    __slots__ = ("_watching", "future", "handler")
 
     def __init__(self, future: asyncio.Future[T], handler: Callable[[T], Any] | None = None) -> None:
         if not asyncio.isfuture(future):
-            raise ConfigurationError(f"select awaits futures and tasks, not {future!r}: wrap it in asyncio.create_task(…)")
-        self.future = future
-        self.handler = handler
+            raise ConfigurationError(
+                f"select awaits futures and tasks, not {future!r}: wrap it in asyncio.create_task(…)"
+            )
+        self.future: asyncio.Future[T] = future
+        self.handler: Callable[[T], Any] | None = handler
+        self._watching: dict[asyncio.Future[None], Callable[[object], None]] = {}
 
     def is_ready(self) -> bool:
         return self.future.done()
 
-    def waiters(self) -> Waiters | None:
-        return None
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        wake = self._watching[waiting] = functools.partial(_wake, waiting)
+        self.future.add_done_callback(wake)
+
+    def unwatch(self, waiting: asyncio.Future[None]) -> None:
+        wake = self._watching.pop(waiting, None)
+        if wake is not None:
+            self.future.remove_done_callback(wake)
+
+    def pass_on(self) -> None:
+        """A future wakes everybody."""
 
     def take(self) -> tuple[Any, ...]:
         return (self.future.result(),)
@@ -69,16 +88,20 @@ class ReceiveCase(Generic[T]):
     __slots__ = ("channel", "handler")
 
     def __init__(self, channel: Channel[T] | SignalChannel[T], handler: Callable[[T], Any] | None = None) -> None:
-        self.channel = channel
-        self.handler = handler
+        self.channel: Channel[T] | SignalChannel[T] = channel
+        self.handler: Callable[[T], Any] | None = handler
 
     def is_ready(self) -> bool:
         return self.channel.can_receive() or getattr(self.channel, "is_closed", False)
 
-    def waiters(self) -> Waiters | None:
-        if isinstance(self.channel, Channel):
-            self.channel.senders.wake_next()  # a receiver has come
-        return self.channel.receivers
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        self.channel.watch(waiting)
+
+    def unwatch(self, waiting: asyncio.Future[None]) -> None:
+        self.channel.unwatch(waiting)
+
+    def pass_on(self) -> None:
+        self.channel.pass_on()
 
     def take(self) -> tuple[Any, ...]:
         return (self.channel.receive_nowait(),)
@@ -90,15 +113,22 @@ class SendCase(Generic[T]):
     __slots__ = ("channel", "handler", "value")
 
     def __init__(self, channel: Channel[T], value: T, handler: Callable[[], Any] | None = None) -> None:
-        self.channel = channel
-        self.value = value
-        self.handler = handler
+        self.channel: Channel[T] = channel
+        self.value: T = value
+        self.handler: Callable[[], Any] | None = handler
 
     def is_ready(self) -> bool:
         return self.channel.can_send() or self.channel.is_closed
 
-    def waiters(self) -> Waiters | None:
-        return self.channel.senders
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        self.channel.senders.add(waiting)
+
+    def unwatch(self, waiting: asyncio.Future[None]) -> None:
+        self.channel.senders.discard(waiting)
+
+    def pass_on(self) -> None:
+        if self.channel.can_send():
+            self.channel.senders.wake_next()
 
     def take(self) -> tuple[Any, ...]:
         self.channel.send_nowait(self.value)
@@ -111,13 +141,17 @@ class DefaultCase:
     __slots__ = ("handler",)
 
     def __init__(self, handler: Callable[[], Any] | None = None) -> None:
-        self.handler = handler
+        self.handler: Callable[[], Any] | None = handler
 
     def is_ready(self) -> bool:
         return True
 
-    def waiters(self) -> Waiters | None:
-        return None
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        """Nobody waits beside it."""
+
+    def unwatch(self, waiting: asyncio.Future[None]) -> None: ...
+
+    def pass_on(self) -> None: ...
 
     def take(self) -> tuple[Any, ...]:
         return ()
@@ -154,15 +188,20 @@ async def select(*cases: AnyCase) -> Any:
     """
     if not cases:
         raise ConfigurationError("select needs at least one case")
+    woken: tuple[AnyCase, ...] = ()
     while True:
         for index, case in enumerate(cases):
             if case.is_ready():
-                return await _run(index, case)
+                return await _run(index, case, woken)
         await _any_change(cases)
+        woken = cases
 
 
-async def _run(index: int, case: AnyCase) -> Any:
-    arguments = case.take()
+async def _run(index: int, case: AnyCase, woken: tuple[AnyCase, ...]) -> Any:
+    try:
+        arguments = case.take()
+    finally:
+        _pass_on(woken)
     if case.handler is None:
         return Selected(index, arguments[0] if arguments else None)
     result = case.handler(*arguments)
@@ -172,36 +211,26 @@ async def _run(index: int, case: AnyCase) -> Any:
 async def _any_change(cases: tuple[AnyCase, ...]) -> None:
     """Wait until something happened to one of the cases."""
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(_: object) -> None:
-        if not waiting.done():
-            waiting.set_result(None)
-
-    entered: list[Waiters] = []
-    for case in cases:
-        if isinstance(case, AwaitCase):
-            case.future.add_done_callback(wake)
-        elif (waiters := case.waiters()) is not None:
-            waiters.add(waiting)
-            entered.append(waiters)
     try:
+        for case in cases:
+            case.watch(waiting)
         await waiting
     except asyncio.CancelledError:
         _pass_on(cases)
         raise
     finally:
         for case in cases:
-            if isinstance(case, AwaitCase):
-                case.future.remove_done_callback(wake)
-        for waiters in entered:
-            waiters.discard(waiting)
+            case.unwatch(waiting)
 
 
 def _pass_on(cases: tuple[AnyCase, ...]) -> None:
-    """Wake another receiver for a value that this cancelled select was woken for."""
     for case in cases:
-        if isinstance(case, ReceiveCase) and case.channel.can_receive():
-            case.channel.receivers.wake_next()
+        case.pass_on()
+
+
+def _wake(waiting: asyncio.Future[None], _: object) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 __all__ = [

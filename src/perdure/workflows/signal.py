@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from types import NoneType
+from typing import Any, Generic, TypeVar, overload
 
 from perdure.model.names import check_name
 
@@ -12,14 +13,22 @@ T = TypeVar("T")
 class Signal(Generic[T]):
     """A signal's name and the type of what it carries: `approval = Signal("approval", Approval)`.
 
-    `None` as the type is a signal without a value. Calling it binds a value, for `with_options(start_signal=…)`.
+    `None` as the type is a signal without a value. A union is no class to type checkers, so annotate the signal then:
+    `answer: Signal[int | str] = Signal("answer", int | str)`. Calling a signal binds a value, for
+    `with_options(start_signal=…)`.
     """
 
     __slots__ = ("name", "type")
 
-    def __init__(self, name: str, type: type[T] | Any = type(None)) -> None:  # noqa: A002 - it reads as what it is
-        self.name = check_name(name, "a signal's name")
-        self.type = type
+    @overload
+    def __init__(self: Signal[None], name: str, type: None = None) -> None: ...
+    @overload
+    def __init__(self, name: str, type: type[T]) -> None: ...
+    @overload
+    def __init__(self, name: str, type: Any) -> None: ...
+    def __init__(self, name: str, type: Any = None) -> None:  # noqa: A002 - it reads as what it is
+        self.name: str = check_name(name, "a signal's name")
+        self.type: Any = NoneType if type is None else type
 
     def __call__(self, value: T) -> BoundSignal:
         """The signal with this value."""
@@ -35,5 +44,5 @@ class BoundSignal:
     __slots__ = ("signal", "value")
 
     def __init__(self, signal: Signal[Any], value: Any) -> None:
-        self.signal = signal
-        self.value = value
+        self.signal: Signal[Any] = signal
+        self.value: Any = value

@@ -20,7 +20,7 @@ class SignalBuffer:
 
     def __init__(self) -> None:
         self.payloads: deque[bytes] = deque()
-        self.receivers = Waiters()
+        self.receivers: Waiters = Waiters()
 
     def put(self, payload: bytes) -> None:
         self.payloads.append(payload)
@@ -62,19 +62,15 @@ class SignalChannel(Generic[T]):
     async def receive(self) -> T:
         """The next signal's value; waits for one."""
         while not self.can_receive():
-            self._scope.check(f"receive of signal {self._signal.name!r}")
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._buffer.receivers.add(waiting)
-            self._scope.hold(waiting)
+            self.watch(waiting)
             try:
                 await waiting
             except asyncio.CancelledError:
-                if self.can_receive():
-                    self._buffer.receivers.wake_next()  # the wake-up may have been for a signal that stays
+                self.pass_on()  # the wake-up may have been for a signal that stays
                 raise
             finally:
-                self._buffer.receivers.discard(waiting)
-                self._scope.drop(waiting)
+                self.unwatch(waiting)
         return self.receive_nowait()
 
     def receive_nowait(self) -> T:
@@ -88,10 +84,20 @@ class SignalChannel(Generic[T]):
         """Whether receive_nowait would give a value."""
         return bool(self._buffer.payloads)
 
-    @property
-    def receivers(self) -> Waiters:
-        """Who waits to receive; select waits here too."""
-        return self._buffer.receivers
+    def watch(self, waiting: asyncio.Future[None]) -> None:
+        """Wake `waiting` for a signal, cancel it with the context. Raises CancelledError if the context is cancelled."""
+        self._scope.check(f"receive of signal {self._signal.name!r}")
+        self._buffer.receivers.add(waiting)
+        self._scope.hold(waiting)
+
+    def unwatch(self, waiting: asyncio.Future[None]) -> None:
+        self._buffer.receivers.discard(waiting)
+        self._scope.drop(waiting)
+
+    def pass_on(self) -> None:
+        """Somebody was woken and took nothing: wake the next one, if there is something."""
+        if self.can_receive():
+            self._buffer.receivers.wake_next()
 
     def __aiter__(self) -> SignalChannel[T]:
         return self

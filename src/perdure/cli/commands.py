@@ -1,0 +1,137 @@
+"""The commands and their options. What a command needs beyond click is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from perdure.errors import ConfigurationError, PerdureError
+
+if TYPE_CHECKING:
+    from perdure.client.filters import Filters
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STATES = ("running", "completed", "failed", "cancelled", "terminated")
+
+
+class Commands(click.Group):
+    """Turns perdure's errors into a message and an exit code: 2 if the command line is to be changed, 1 otherwise."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as problem:
+            raise click.UsageError(str(problem)) from problem
+        except PerdureError as problem:
+            raise click.ClickException(str(problem)) from problem
+
+
+def store_option(command: F) -> F:
+    return click.option(
+        "--store", metavar="URL", envvar="PERDURE_STORE", show_envvar=True, help="Where, as in sqlite:///orders.db."
+    )(command)
+
+
+def app_option(command: F) -> F:
+    return click.option(
+        "--app", "app_target", metavar="MODULE:APP", envvar="PERDURE_APP", show_envvar=True,
+        help="The App whose codecs open the payloads.",
+    )(command)  # fmt: skip
+
+
+def json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(command)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="perdure", message="%(package)s %(version)s")
+def perdure() -> None:
+    """Durable workflows: run workers, and look at instances."""
+
+
+@perdure.command()
+@click.argument("app_target", metavar="MODULE:APP")
+@store_option
+@click.option("--queue", "queues", metavar="NAME", multiple=True, help="Serve this queue; may be repeated.")
+@click.option("--processes", type=click.IntRange(1, 512), default=1, show_default=True, help="How many of them.")
+@click.option("--max-workflow-tasks", type=click.IntRange(1), help="Workflow tasks at once in each process.")
+@click.option("--max-activities", type=click.IntRange(1), help="Activities at once in each process.")
+@click.option("--cache-size", type=click.IntRange(0), help="Executions kept in memory by each process.")
+@click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="What running activities get at a stop.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def worker(app_target: str, store: str | None, processes: int, **options: Any) -> None:
+    """Run the workflows and activities of an App until SIGTERM or Ctrl-C.
+
+    MODULE:APP names it as in orders.main:app. With --processes, those that die are started again.
+    """
+    from perdure.cli import working
+
+    working.run(working.Work(target=app_target, store=store or "", **_given(options)), processes)
+
+
+@perdure.command("list")
+@store_option
+@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="In this state; may be repeated.")
+@click.option("--workflow", metavar="NAME", help="Of this workflow.")
+@click.option("--queue", metavar="NAME", help="On this queue.")
+@click.option("--id-prefix", metavar="TEXT", help="Whose id begins so.")
+@click.option("--id-contains", metavar="TEXT", help="Whose id holds this.")
+@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="With this tag; may be repeated.")
+@click.option("--created-from", type=click.DateTime(), help="From this time on, in UTC.")
+@click.option("--created-to", type=click.DateTime(), help="Before this time, in UTC.")
+@click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance.")
+@click.option("--stuck", is_flag=True, default=None, help="Those that can't go on.")
+@click.option("--suspended", is_flag=True, default=None, help="Those that were suspended.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_(store: str | None, limit: int, as_json: bool, **filters: Any) -> None:
+    """List instances, newest first."""
+    from perdure.cli import looking
+
+    filters["tags"] = _tags(filters["tags"])
+    for name in ("created_from", "created_to"):
+        filters[name] = _in_utc(filters[name])
+    looking.list_instances(store, cast("Filters", _given(filters)), limit=limit, as_json=as_json)
+
+
+@perdure.command()
+@click.argument("instance_id", metavar="ID")
+@store_option
+@app_option
+@click.option("--history", is_flag=True, help="With the events of its current execution.")
+@json_option
+def show(instance_id: str, store: str | None, app_target: str | None, history: bool, as_json: bool) -> None:
+    """Show an instance: where it stands, what it waits for, how it ended."""
+    from perdure.cli import looking
+
+    looking.show_instance(store, instance_id, app_target=app_target, history=history, as_json=as_json)
+
+
+@perdure.command()
+@store_option
+def migrate(store: str | None) -> None:
+    """Create the store, or bring its schema up to this version of perdure. Repeating it changes nothing."""
+    from perdure.cli import looking
+
+    looking.migrate(store)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _tags(given: tuple[str, ...]) -> dict[str, str] | None:
+    wrong = [each for each in given if "=" not in each]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} isn't NAME=VALUE", param_hint="--tag")
+    return dict(each.split("=", 1) for each in given) or None
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)

@@ -1,0 +1,57 @@
+"""What stores give, as plain data for people and for JSON: payloads opened, times written out, ids as hex digits."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from perdure.clock import to_datetime
+from perdure.errors import DecodeError
+from perdure.model.inspection import HistoryEvent
+from perdure.serialization.payloads import Payloads
+
+_PAYLOADS = frozenset({"arguments", "result", "payload", "heartbeat_details"})
+_INSTANTS = frozenset({"at", "due_at"})
+
+
+def as_data(value: object, payloads: Payloads, name: str = "") -> Any:
+    """The value as what JSON has; `name` is that of the field it comes from."""
+    if isinstance(value, HistoryEvent):
+        event = as_data(value.event, payloads)
+        return {"position": value.position, "event": type(value.event).__name__, **event}
+    if isinstance(value, msgspec.Struct):
+        return {field: as_data(getattr(value, field), payloads, field) for field in value.__struct_fields__}
+    if isinstance(value, bytes):
+        return _payload(value, payloads) if name in _PAYLOADS else value.hex()
+    if isinstance(value, datetime):
+        return at(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): as_data(each, payloads) for key, each in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [as_data(each, payloads) for each in value]
+    return at(to_datetime(value)) if name in _INSTANTS and isinstance(value, int) else value
+
+
+def at(moment: datetime) -> str:
+    """An instant in UTC, to the millisecond: `2026-07-01T08:30:00.125Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would take for a command."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _payload(payload: bytes, payloads: Payloads) -> Any:
+    """The value that was stored; what a missing codec keeps closed, as base64."""
+    try:
+        return msgspec.json.decode(payloads.plain_text(payload))
+    except (DecodeError, msgspec.DecodeError):
+        return {"unreadable": base64.b64encode(payload).decode(), "reason": "pass --app for its codecs"}

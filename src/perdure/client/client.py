@@ -1,0 +1,382 @@
+"""The client: all that a program can ask of a store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+
+from perdure.app import App
+from perdure.backends.connect import connect
+from perdure.backends.protocol import Backend
+from perdure.client.attempts import Attempts
+from perdure.client.endings import Endings
+from perdure.client.existing import is_same_start
+from perdure.client.filters import Filters, instance_filter
+from perdure.client.handle import Handle
+from perdure.client.identity import derived_id
+from perdure.client.listing import Stats, read_history, read_instances, read_stats
+from perdure.client.repeating import repeat, repeat_and_tell
+from perdure.client.starting import already_exists, check_registered, creation, signal_received
+from perdure.client.waiting import wait_for_outcome
+from perdure.clock import Clock, SystemClock, duration_micros, random_id
+from perdure.errors import ConfigurationError, InstanceNotFinished, InstanceNotFound, InstanceNotRunning
+from perdure.model.event import CancelRequested, SignalReceived
+from perdure.model.inspection import HistoryEvent, Page, PendingActivity
+from perdure.model.instance import Execution, Instance, Outcome, State
+from perdure.model.names import check_name
+from perdure.model.options import Duration
+from perdure.model.transition import (
+    AppendEvent,
+    CreateInstance,
+    Existing,
+    NotAppended,
+    NotRemoved,
+    Remove,
+    Resume,
+    RetryActivityNow,
+    Suspend,
+    Terminate,
+    Transition,
+)
+from perdure.serialization.payloads import Payloads
+from perdure.workflows.context import Context
+from perdure.workflows.definition import Workflow, workflow_of
+from perdure.workflows.signal import Signal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+D = TypeVar("D")
+O = TypeVar("O")  # noqa: E741 - the outcome
+
+_PRUNED_AT_ONCE = 1000
+
+
+class Client:
+    """Starts workflows, signals them, waits for them and looks at them; it runs none itself.
+
+    `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values
+    are stored by its converters and codecs, and a workflow that it doesn't hold is refused. An `idempotency_key` of a
+    signal is remembered for `keep_keys`.
+
+    What a method writes is durable when it returns. A store that can't be reached is asked again for some three
+    seconds, then StoreUnavailable is raised; each write carries an id, so that doing it again isn't doing it twice.
+    Cancelling a call doesn't take back what was on its way.
+    """
+
+    def __init__(
+        self,
+        store: str | Backend,
+        app: App | None = None,
+        *,
+        keep_keys: Duration = timedelta(days=7),
+        clock: Clock | None = None,
+    ) -> None:
+        self._is_store_ours = isinstance(store, str)
+        self._store = connect(store) if isinstance(store, str) else store
+        self._app = app
+        self._payloads = Payloads() if app is None else app.payloads
+        self._endings = Endings(app, self._payloads)
+        self._attempts = Attempts(app, self._payloads)
+        self._keep_keys = duration_micros(keep_keys)
+        self._clock: Clock = clock or SystemClock()
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        if self._is_store_ours:
+            await self._store.open()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        if self._is_store_ours:
+            await self._store.close()
+
+    @property
+    def backend(self) -> Backend:
+        """The open store. Raises ConfigurationError before `async with` and after it."""
+        if not self._is_open:
+            raise ConfigurationError("this client isn't open: use it inside `async with Client(…) as client:`")
+        return self._store
+
+    # starting
+
+    async def start(
+        self,
+        workflow: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Handle[R]:
+        """Start a workflow; options ride on it: `start(checkout.with_options(instance_id="order-7"), order)`.
+
+        Without an id a new one is drawn: 32 hex digits, later ones sort later. An `idempotency_key` makes a repeated
+        start the same one, until the instance is removed. Raises, with nothing recorded: ArgumentsError, EncodeError,
+        PayloadTooLarge, RegistrationError; InstanceAlreadyExists, as `if_exists` says.
+        """
+        definition = workflow_of(workflow)
+        check_registered(self._app, definition)
+        version = None if self._app is None else self._app.version
+        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
+        found = await self._commit(asked)
+        if isinstance(found, Existing):
+            await self._use_existing(definition, asked, found)
+        return Handle(self, asked.instance_id, definition)
+
+    async def run(
+        self,
+        workflow: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Start a workflow and wait for its result. Cancelling this doesn't cancel the instance."""
+        handle = await self.start(workflow, *args, **kwargs)
+        return await handle.result()
+
+    @overload
+    def handle(self, instance_id: str) -> Handle[Any]: ...
+    @overload
+    def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> Handle[R]: ...
+    def handle(self, instance_id: str, workflow: Callable[..., Any] | None = None) -> Handle[Any]:
+        """A handle from an id, typed by the workflow. The store isn't asked."""
+        check_name(instance_id, "an instance id")
+        return Handle(self, instance_id, None if workflow is None else workflow_of(workflow))
+
+    # the life of one instance
+
+    @overload
+    async def signal(
+        self, instance_id: str, signal: Signal[None], value: None = None, *, idempotency_key: str | None = None
+    ) -> None: ...
+    @overload
+    async def signal(
+        self, instance_id: str, signal: Signal[T], value: T, *, idempotency_key: str | None = None
+    ) -> None: ...
+    async def signal(
+        self, instance_id: str, signal: Signal[Any], value: Any = None, *, idempotency_key: str | None = None
+    ) -> None:
+        """Send a signal; it waits, in order, until the workflow receives it.
+
+        A second signal of the same name with the same `idempotency_key` is taken for the first, whatever its value,
+        for `keep_keys` and until the instance has ended. Raises EncodeError, InstanceNotFound, InstanceNotRunning.
+        """
+        event = signal_received(signal, value, self._payloads)
+        message_id = random_id()
+        if idempotency_key is not None:
+            message_id = derived_id("signal", instance_id, signal.name, check_name(idempotency_key, "a key"))
+        await self._append(instance_id, event, message_id)
+
+    async def cancel(self, instance_id: str, reason: str = "") -> None:
+        """Ask the workflow to cancel: it gets CancelledError where it waits, and can clean up, or finish all the same.
+
+        Cancelling again changes nothing. Raises InstanceNotFound, InstanceNotRunning.
+        """
+        await self._append(instance_id, CancelRequested(at=0, reason=reason), random_id())
+
+    async def terminate(self, instance_id: str, reason: str = "") -> None:
+        """End the instance at once, without clean-up; its sub-workflows get their parent_close.
+
+        Raises InstanceNotFound, InstanceNotRunning if it has ended in another way.
+        """
+        await self._administer(instance_id, Terminate(instance_id=instance_id, reason=reason))
+
+    async def suspend(self, instance_id: str) -> None:
+        """Hold the instance: what runs goes on to its end, nothing new of it begins until `resume`.
+
+        Raises InstanceNotFound, InstanceNotRunning.
+        """
+        await self._administer(instance_id, Suspend(instance_id=instance_id))
+
+    async def resume(self, instance_id: str) -> None:
+        """Undo `suspend`, and try a stuck instance again at once. Raises InstanceNotFound, InstanceNotRunning."""
+        await self._administer(instance_id, Resume(instance_id=instance_id))
+
+    async def retry_activity(self, instance_id: str, number: int) -> None:
+        """Begin the next attempt of an activity at once; `activities` gives its number.
+
+        Raises InstanceNotFound, InstanceNotRunning.
+        """
+        await self._administer(instance_id, RetryActivityNow(instance_id=instance_id, number=number))
+
+    async def remove(self, instance_id: str) -> None:
+        """Remove everything of an ended instance; its id is free then. Raises InstanceNotFound, InstanceNotFinished."""
+        store, transition = self.backend, Remove(instance_id=check_name(instance_id, "an instance id"))
+        answer, is_repetition = await repeat_and_tell(lambda: store.commit(transition))
+        if not isinstance(answer, NotRemoved) or (answer.state is None and is_repetition):
+            return
+        if answer.state is None:
+            raise _nobody(instance_id, None)
+        raise InstanceNotFinished(
+            f"instance {instance_id!r} is still running: wait for its end, or terminate it, then remove it", instance_id
+        )
+
+    # waiting for one instance
+
+    @overload
+    async def result(self, instance_id: str, *, timeout: Duration | None = None) -> Any: ...  # noqa: ASYNC109 - the same
+    @overload
+    async def result(
+        self,
+        instance_id: str,
+        workflow: Callable[..., Coroutine[Any, Any, R]],
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - the instance isn't cancelled
+    ) -> R: ...
+    async def result(
+        self,
+        instance_id: str,
+        workflow: Callable[..., Any] | None = None,
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - the instance isn't cancelled
+    ) -> Any:
+        """What the workflow returned, once it has; see `Handle.result`.
+
+        Without `workflow` it is decoded by the workflow of that name in the App, or else as plain JSON.
+        """
+        return await self._result(instance_id, None if workflow is None else workflow_of(workflow), timeout)
+
+    async def wait(self, instance_id: str, timeout: Duration | None = None) -> State:  # noqa: ASYNC109 - the same
+        """How the instance ended, once it has, whatever the end. Raises TimeoutError, InstanceNotFound."""
+        return (await self._wait_for_outcome(instance_id, timeout)).state
+
+    # looking at one instance
+
+    async def state(self, instance_id: str) -> State:
+        """Where the instance stands. Raises InstanceNotFound."""
+        return (await self.info(instance_id)).state
+
+    async def info(self, instance_id: str) -> Instance:
+        """All that is known of the instance but its history. Raises InstanceNotFound."""
+        store = self.backend
+        return await repeat(lambda: store.read_instance(instance_id))
+
+    def history(self, instance_id: str, *, execution_id: str | None = None) -> AsyncIterator[HistoryEvent]:
+        """The events of the current execution, or the named one (`executions` has their ids), in order.
+
+        Raises InstanceNotFound.
+        """
+        return read_history(self.backend, instance_id, execution_id)
+
+    async def executions(self, instance_id: str) -> Sequence[Execution]:
+        """The executions of the instance, which continue-as-new began, oldest first. Raises InstanceNotFound."""
+        store = self.backend
+        return await repeat(lambda: store.read_executions(instance_id))
+
+    async def activities(self, instance_id: str) -> Sequence[PendingActivity]:
+        """The activities of the current execution that haven't ended. Raises InstanceNotFound."""
+        store = self.backend
+        return await repeat(lambda: store.read_activities(instance_id))
+
+    @overload
+    async def read(self, instance_id: str, key: str) -> Any: ...
+    @overload
+    async def read(self, instance_id: str, key: str, kind: type[T]) -> T: ...
+    @overload
+    async def read(self, instance_id: str, key: str, kind: type[T], default: D) -> T | D: ...
+    async def read(self, instance_id: str, key: str, kind: Any = Any, default: Any = ...) -> Any:
+        """The last value that the workflow published under `key`, as a `kind`; also after the end.
+
+        `default` if there is none (yet); LookupError without a default. Raises InstanceNotFound, DecodeError.
+        """
+        store = self.backend
+        payload = await repeat(lambda: store.read_published(instance_id, key))
+        if payload is not None:
+            return self._payloads.decode(payload, kind)
+        if default is ...:
+            raise LookupError(f"instance {instance_id!r} has published nothing under {key!r} so far: pass a default")
+        return default
+
+    # looking at many
+
+    def list(self, **filters: Unpack[Filters]) -> AsyncIterator[Instance]:
+        """Every instance that the filters let through, newest first; pages are read as they are needed."""
+        return read_instances(self.backend, instance_filter(filters))
+
+    async def page(self, *, cursor: str | None = None, limit: int = 50, **filters: Unpack[Filters]) -> Page[Instance]:
+        """A page of what `list` gives, for user interfaces; its cursor leads to the next one, also in a later process."""
+        store, where = self.backend, instance_filter(filters)
+        return await repeat(lambda: store.list_instances(where, cursor=cursor, limit=limit))
+
+    async def count(self, **filters: Unpack[Filters]) -> dict[State, int]:
+        """How many instances the filters let through, by state; states without any are left out."""
+        store, where = self.backend, instance_filter(filters)
+        return await repeat(lambda: store.count_instances(where))
+
+    async def stats(self) -> Stats:
+        """How many instances there are, what waits on which queue, and who works on it."""
+        return await read_stats(self.backend)
+
+    async def prune(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> int:
+        """Remove ended instances that the filters let through, those that ended first first; how many there were.
+
+        As in `prune(ended_to=a_month_ago)`. Running ones are never touched.
+        """
+        store, where, removed = self.backend, instance_filter(filters), 0
+        while limit is None or removed < limit:
+            asked = _PRUNED_AT_ONCE if limit is None else min(_PRUNED_AT_ONCE, limit - removed)
+            found = await repeat(lambda asked=asked: store.prune(where, limit=asked))  # type: ignore[misc]
+            removed += found
+            if found < asked:
+                break
+        return removed
+
+    # activities that are completed from outside
+
+    async def complete_activity(self, token: str, value: object) -> None:
+        """Give the result of an activity that leaves it to others; `token` is its `activity_context().token`.
+
+        Raises LeaseLost if that attempt is over, EncodeError.
+        """
+        await self._attempts.complete(self.backend, token, value)
+
+    async def fail_activity(self, token: str, error: BaseException) -> None:
+        """Let such an activity fail for good, without another attempt. Raises LeaseLost."""
+        await self._attempts.fail(self.backend, token, error)
+
+    async def heartbeat_activity(self, token: str, *details: object) -> bool:
+        """Say that such an activity is still worked on; whether its cancellation was asked for. Raises LeaseLost."""
+        return await self._attempts.heartbeat(self.backend, token, details)
+
+    # inside
+
+    async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
+        return self._endings.result(await self._wait_for_outcome(instance_id, timeout), workflow)
+
+    async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - the same
+        return await wait_for_outcome(self.backend, instance_id, timeout, self._clock)
+
+    async def _commit(self, transition: Transition[O]) -> O:
+        store = self.backend
+        return await repeat(lambda: store.commit(transition))
+
+    async def _append(self, instance_id: str, event: SignalReceived | CancelRequested, message_id: bytes) -> None:
+        check_name(instance_id, "an instance id")
+        transition = AppendEvent(message_id=message_id, instance_id=instance_id, event=event, keep=self._keep_keys)
+        await self._administer(instance_id, transition)
+
+    async def _administer(self, instance_id: str, transition: Transition[Any]) -> None:
+        answer = await self._commit(transition)
+        if isinstance(answer, NotAppended):
+            raise _nobody(instance_id, answer.state)
+
+    async def _use_existing(self, definition: Workflow[..., Any], asked: CreateInstance, found: Existing) -> None:
+        """Returns if the instance that is there may be taken for the one that was asked for."""
+        if not await is_same_start(self.backend, definition, asked, found, self._payloads):
+            raise already_exists(asked, found, definition.options)
+        if found.digest == asked.digest or found.state.is_ended:
+            return
+        for place, event in enumerate(asked.signals):  # the store left them out: to it, the input is another one
+            message_id = derived_id("signal", asked.request_id, place.to_bytes(4))
+            await self._append(asked.instance_id, event, message_id)
+
+
+def _nobody(instance_id: str, state: State | None) -> InstanceNotFound | InstanceNotRunning:
+    if state is None:
+        return InstanceNotFound(f"there is no instance {instance_id!r} in this store", instance_id)
+    return InstanceNotRunning(f"instance {instance_id!r} has ended ({state}): it takes nothing any more", instance_id)

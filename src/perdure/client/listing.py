@@ -1,0 +1,66 @@
+"""Reading what comes in pages, and the figures of a whole store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+
+import msgspec
+
+from perdure.backends.protocol import Inspection
+from perdure.client.repeating import repeat
+from perdure.model.inspection import HistoryEvent, InstanceFilter, QueueStatus, WorkerStatus
+from perdure.model.instance import Instance, State
+
+_INSTANCES = 200
+_EVENTS = 1000
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """A store at a glance."""
+
+    instances: Mapping[State, int]
+    """How many of each state; states without any are left out."""
+    queues: tuple[QueueStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+
+
+async def read_instances(store: Inspection, where: InstanceFilter) -> AsyncIterator[Instance]:
+    """Every matching instance, newest first."""
+    cursor: str | None = None
+    while True:
+        page = await repeat(partial(store.list_instances, where, cursor=cursor, limit=_INSTANCES))
+        for instance in page.items:
+            yield instance
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def read_history(store: Inspection, instance_id: str, execution_id: str | None) -> AsyncIterator[HistoryEvent]:
+    """The history of one execution; it may grow meanwhile.
+
+    Without `execution_id` it is the one that is current at the first page: a continue-as-new between two pages must
+    not splice two histories.
+    """
+    if execution_id is None:
+        execution_id = (await repeat(partial(store.read_instance, instance_id))).execution_id
+    last = -1
+    while True:
+        events = await repeat(
+            partial(store.read_history, instance_id, execution_id=execution_id, after=last, limit=_EVENTS)
+        )
+        for event in events:
+            yield event
+        if len(events) < _EVENTS:
+            return
+        last = events[-1].position
+
+
+async def read_stats(store: Inspection) -> Stats:
+    """The figures of the store; each is right by itself, they aren't of one moment."""
+    return Stats(
+        instances=await repeat(store.count_instances),
+        queues=tuple(await repeat(store.list_queues)),
+        workers=tuple(await repeat(store.list_workers)),
+    )

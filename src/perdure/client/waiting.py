@@ -1,0 +1,31 @@
+"""Waiting for the end of an instance, for as long as the caller likes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from perdure.backends.protocol import Tasks
+from perdure.client.repeating import repeat
+from perdure.clock import Clock, duration_micros
+from perdure.model.instance import Outcome
+from perdure.model.options import Duration
+
+_LONGEST_SECONDS = 60.0
+"""One question to the store. Each also finds out that the instance was removed, or the store moved."""
+
+
+async def wait_for_outcome(
+    store: Tasks,
+    instance_id: str,
+    timeout: Duration | None,  # noqa: ASYNC109 - it must not cancel what is under way in the store
+    clock: Clock,
+) -> Outcome:
+    """How the instance ended, across continue-as-new. Raises TimeoutError, InstanceNotFound."""
+    ends_at = None if timeout is None else clock.monotonic() + duration_micros(timeout) / 1_000_000
+    while True:
+        left = _LONGEST_SECONDS if ends_at is None else max(0.0, ends_at - clock.monotonic())
+        outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, _LONGEST_SECONDS)))
+        if outcome is not None:
+            return outcome
+        if ends_at is not None and clock.monotonic() >= ends_at:
+            raise TimeoutError(f"instance {instance_id!r} is still running after {timeout}; it goes on")

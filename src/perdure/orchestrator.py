@@ -1,0 +1,94 @@
+"""A client and a worker on one store, in one process: the whole of perdure in an `async with`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+from perdure.app import App
+from perdure.backends.protocol import Backend
+from perdure.client.client import Client
+from perdure.clock import Clock
+from perdure.engine.limits import Limits
+from perdure.errors import ConfigurationError
+from perdure.model.instance import Outcome
+from perdure.model.options import Duration
+from perdure.worker.worker import Worker
+
+
+class WorkerSettings(TypedDict, total=False):
+    """The options of `Worker`, as an Orchestrator passes them on."""
+
+    queues: Iterable[str] | None
+    workflow_queues: Iterable[str] | None
+    activity_queues: Iterable[str] | None
+    versions: Iterable[str] | None
+    max_workflow_tasks: int | None
+    max_activities: int | None
+    activity_threads: int | None
+    cache_size: int | None
+    grace: Duration | None
+    block_limit: Duration | None
+    lease: Duration | None
+    limits: Limits | None
+    name: str | None
+
+
+class Orchestrator(Client):
+    """A `Client` that also runs the workflows and activities of its App, from `async with` to its end.
+
+    It *is* a client, with nothing taken away: hence a subclass, where delegation would repeat every typed signature. The
+    worker stops gracefully at the end of the block; what isn't finished goes on when the next worker starts. If the
+    worker fails (the store was moved, say), whoever waits here for a result gets its error.
+    """
+
+    def __init__(
+        self,
+        store: str | Backend,
+        app: App,
+        *,
+        keep_keys: Duration = timedelta(days=7),
+        clock: Clock | None = None,
+        **settings: Unpack[WorkerSettings],
+    ) -> None:
+        super().__init__(store, app, keep_keys=keep_keys, clock=clock)
+        self._worker = Worker(self._store, app, clock=clock, **settings)
+
+    @property
+    def worker(self) -> Worker:
+        """The worker, to be looked at or stopped early."""
+        return self._worker
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        try:
+            await self._worker.__aenter__()
+        except BaseException as error:
+            await super().__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._worker.__aexit__(kind, error, traceback)
+        finally:
+            await super().__aexit__(kind, error, traceback)
+
+    async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - as Client
+        working = self._worker._task
+        if working is None:
+            raise ConfigurationError("this orchestrator isn't open: use it inside `async with Orchestrator(…)`")
+        waiting = asyncio.ensure_future(super()._wait_for_outcome(instance_id, timeout))
+        try:
+            await asyncio.wait((waiting, working), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and working.done():
+                working.result()
+            return await waiting  # a worker that was stopped early failed nobody: others may go on with the instance
+        finally:
+            waiting.cancel()
+            await asyncio.wait((waiting,))
