@@ -59,7 +59,7 @@ def _in_a_process(what: str, url: str, count: int, in_flight: int) -> dict[str, 
 
 def _line(store: str, runs: list[dict[str, Any]]) -> str:
     def median(name: str) -> float:
-        return statistics.median(run[name] for run in runs)
+        return float(statistics.median(run[name] for run in runs))
 
     best = max(run["workflows_per_second"] for run in runs)
     return (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from perdure.activities.definition import Activity, activity_of
 from perdure.errors import RegistrationError
@@ -12,6 +13,8 @@ from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow, workflow_of
+
+D = TypeVar("D", bound=Workflow[..., Any] | Activity[..., Any])
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 """An async context manager per worker process; it yields an object (or several) whose methods are activities."""
@@ -49,8 +52,10 @@ class App:
             f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions
         }
         problems: list[str] = []
-        self.workflows: Mapping[str, Workflow[..., Any]] = self._by_name(
-            [workflow_of(each) for each in workflows], "workflow", problems
+        self.workflows: Mapping[str, Workflow[..., Any]] = _by_name(
+            [found for each in workflows for found in _tried(lambda: [workflow_of(each)], problems)],  # noqa: B023
+            "workflow",
+            problems,
         )
         self.activities: Mapping[str, Activity[..., Any]] = self.bound_activities(activities, problems)
         problems += self._type_problems()
@@ -61,34 +66,20 @@ class App:
         self, targets: Iterable[object], problems: list[str] | None = None
     ) -> Mapping[str, Activity[..., Any]]:
         """Activities by name: of functions, methods and objects. Raises RegistrationError unless given `problems`."""
-        found: list[Activity[..., Any]] = []
         issues: list[str] = [] if problems is None else problems
-        for target in targets:
-            of_object = _activities_of_object(target)
-            if of_object is not None:
-                found += of_object
-            else:
-                found.append(activity_of(target))
-        for each in found:
-            if each.skip and each.receiver is None:
-                issues.append(
-                    f"activity {each.name} was taken from its class: register an object of that class instead"
-                )
-        named = self._by_name(found, "activity", issues)
+        found = [
+            activity
+            for target in targets
+            for activity in _tried(lambda: _activities_of(target), issues)  # noqa: B023 - called at once
+        ]
+        issues.extend(
+            f"activity {each.name} was taken from its class: register an object of that class instead"
+            for each in found
+            if each.skip and each.receiver is None
+        )
+        named = _by_name(found, "activity", issues)
         if problems is None and issues:
             raise RegistrationError("; ".join(issues))
-        return named
-
-    def _by_name(self, definitions: Sequence[Any], what: str, problems: list[str]) -> dict[str, Any]:
-        named: dict[str, Any] = {}
-        for each in definitions:
-            other = named.get(each.name)
-            if other is not None and other.function is not each.function:
-                problems.append(
-                    f"two of kind {what} are named {each.name!r} ({_place(other.function)} and {_place(each.function)}): "
-                    f"give one of them another name, as in @{what}(name=…)"
-                )
-            named[each.name] = each
         return named
 
     def _type_problems(self) -> list[str]:
@@ -105,25 +96,44 @@ class App:
         return problems
 
 
-def _activities_of_object(target: object) -> list[Activity[..., Any]] | None:
-    """The bound activities of an object; None if it is itself one activity."""
+def _tried(find: Callable[[], list[D]], problems: list[str]) -> list[D]:
+    """What `find` gives; nothing, and a problem more, if it refuses."""
+    try:
+        return find()
+    except RegistrationError as problem:
+        problems.append(str(problem))
+        return []
+
+
+def _by_name(definitions: Sequence[D], what: str, problems: list[str]) -> dict[str, D]:
+    named: dict[str, D] = {}
+    for each in definitions:
+        other = named.get(each.name)
+        if other is not None and (other.function, _receiver(other)) != (each.function, _receiver(each)):
+            problems.append(
+                f"two of kind {what} are named {each.name!r} ({_place(other.function)} and {_place(each.function)}): "
+                f"give one of them another name, as in @{what}(name=…)"
+            )
+        named[each.name] = each
+    return named
+
+
+def _receiver(definition: Workflow[..., Any] | Activity[..., Any]) -> int:
+    return id(getattr(definition, "receiver", None))
+
+
+def _activities_of(target: object) -> list[Activity[..., Any]]:
+    """One activity, or the bound activities of an object."""
     if isinstance(target, Activity) or callable(target):
-        return None
+        return [activity_of(target)]
     found = [
         cast("Activity[..., Any]", getattr(target, name))
         for name in dir(type(target))
-        if isinstance(_static(type(target), name), Activity)
+        if isinstance(inspect.getattr_static(type(target), name, None), Activity)
     ]
     if not found:
         raise RegistrationError(f"{target!r} has no method that @activity made")
     return found
-
-
-def _static(kind: type, name: str) -> object:
-    for each in kind.__mro__:
-        if name in each.__dict__:
-            return each.__dict__[name]
-    return None
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -1,15 +1,16 @@
 """Drives the engine by hand: a history, the events that a test chooses, and no store.
 
 With `evicting=True` the execution is thrown away after each event and made again from its history, so that each test shows
-replay as well.
+replay as well. conftest.py closes what a test leaves open.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
@@ -17,6 +18,8 @@ from perdure.model.checkpoint import Checkpoint, NewActivity, StartSubWorkflow
 from perdure.model.event import (
     ActivityCompleted,
     ActivityFailed,
+    ActivityScheduled,
+    AppliedEvent,
     CancelRequested,
     Event,
     ExecutionCompleted,
@@ -31,10 +34,29 @@ from perdure.model.failure import Failure, plain_failure
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.serialization.events import decode_events, encode_events
 from perdure.serialization.failures import to_failure
+from perdure.workflows.context import Context
+from perdure.workflows.future import Future
 from perdure.workflows.signal import Signal
 
 EPOCH = 1_700_000_000_000_000
 SECOND = 1_000_000
+
+_open: list[Execution] = []
+
+
+def close_open() -> None:
+    """Close the executions that a test has left."""
+    while _open:
+        _open.pop().close()
+
+
+def act(ctx: Context, name: str, *args: Any, **options: Any) -> Future[Any]:
+    """An activity of this name, whatever its arguments."""
+    return ctx.execute_activity(Activity(_anything, name=name).with_options(**options), *args)
+
+
+async def _anything(*args: Any) -> Any:
+    return args
 
 
 class Run:
@@ -45,23 +67,25 @@ class Run:
         workflow: Callable[..., Any],
         *args: Any,
         evicting: bool = False,
-        limits: Limits = Limits(),
+        limits: Limits = Limits(),  # noqa: B008 - frozen
         app: App | None = None,
         logger: logging.Logger | None = None,
         execution_id: bytes = bytes(range(16)),
         begin: bool = True,
     ) -> None:
         self.app = app or App(workflows=[workflow])
-        self.definition = next(iter(self.app.workflows.values()))
+        self.definition = self.app.workflows[getattr(workflow, "name", None) or next(iter(self.app.workflows))]
         self.evicting = evicting
         self.limits = limits
         self.logger = logger
         self.now = EPOCH
-        self.history: list[Event] = []
+        self.history: list[Any] = []
         self.checkpoints: list[Checkpoint] = []
         self.activities: dict[int, NewActivity] = {}
         self.children: dict[int, StartSubWorkflow] = {}
         self.published: dict[str, bytes] = {}
+        self.told: set[int] = set()
+        """Open activities whose workers are told to stop."""
         self.execution_id = execution_id
         self._ids = 0
         self.execution = self._new()
@@ -78,7 +102,9 @@ class Run:
         )  # fmt: skip
 
     def _new(self) -> Execution:
-        return Execution(self._task(), self.definition, self.app, limits=self.limits, logger=self.logger)
+        execution = Execution(self._task(), self.definition, self.app, limits=self.limits, logger=self.logger)
+        _open.append(execution)
+        return execution
 
     def feed(self, *events: Any) -> Checkpoint:
         """Apply events as one workflow task."""
@@ -97,6 +123,11 @@ class Run:
         assert self.execution.position == len(self.history)
         self.activities |= {each.number: each for each in checkpoint.activities}
         self.children |= {each.number: each for each in checkpoint.messages if isinstance(each, StartSubWorkflow)}
+        for cancel in checkpoint.cancelled_activities:
+            if cancel.told:
+                self.told.add(cancel.number)
+            else:
+                self.activities.pop(cancel.number, None)
         self.published |= checkpoint.published
         if self.evicting:
             self.evict()
@@ -111,11 +142,25 @@ class Run:
         if definition is not None:
             app = App(workflows=[definition])
             fresh = Execution(self._task(), next(iter(app.workflows.values())), app, limits=self.limits)
+            _open.append(fresh)
         else:
             fresh = self._new()
         fresh.replay(self.history)
         assert fresh.position == len(self.history)
         return fresh
+
+    def replay_of(self, other: Run) -> None:
+        """Replay another run's history by this one's code and App."""
+        self.history = other.history
+        self.replayed().close()
+
+    def assert_replays(self) -> None:
+        """Every history that this one has been replays."""
+        whole = self.history
+        for cut in [*cuts(whole), len(whole)]:
+            self.history = whole[:cut]
+            self.replayed().close()
+        self.history = whole
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +182,9 @@ class Run:
     def complete_child(self, number: int, result: Any = None) -> Checkpoint:
         return self.feed(SubWorkflowCompleted(at=self.now, number=number, result=self.app.payloads.encode(result)))
 
-    def fail_child(self, number: int, message: str = "failed", *, cancelled: bool = False, refused: bool = False) -> Checkpoint:
+    def fail_child(
+        self, number: int, message: str = "failed", *, cancelled: bool = False, refused: bool = False
+    ) -> Checkpoint:
         failure: Failure = plain_failure("SubWorkflowError", message)
         return self.feed(
             SubWorkflowFailed(at=self.now, number=number, failure=failure, cancelled=cancelled, refused=refused)
@@ -147,6 +194,26 @@ class Run:
         return self.feed(
             SignalReceived(at=self.now, name=signal.name, payload=self.app.payloads.encode(value, signal.type))
         )
+
+    def to_end(self, results: Sequence[Any] = ()) -> None:
+        """Complete activities in the order of their numbers (with their names in capitals), else let a timer fire."""
+        given = list(results)
+        for _ in range(10_000):
+            if self.end != "running":
+                return
+            if self.activities:
+                number, new = next(iter(self.activities.items()))
+                self.complete(number, given.pop(0) if given else new.name.upper())
+            else:
+                self.fire()
+        raise AssertionError("it doesn't end")
+
+    def fire(self) -> Checkpoint:
+        """Let time pass until the next timer is due."""
+        due_at = self.checkpoints[-1].next_timer_at
+        assert due_at is not None, f"it waits for nothing: {self.kinds()}"
+        self.now = max(self.now, due_at)
+        return self.feed()
 
     def cancel(self) -> Checkpoint:
         return self.feed(CancelRequested(at=self.now))
@@ -182,10 +249,19 @@ class Run:
         return last.failure
 
     @property
-    def open_timers(self) -> list[int]:
+    def timers(self) -> list[float]:
         """Due times of timers that were set, relative to the beginning, in seconds."""
-        return [(each.due_at - EPOCH) // SECOND for each in self.history if isinstance(each, TimerSet)]
+        return [(each.due_at - EPOCH) / SECOND for each in self.history if isinstance(each, TimerSet)]
 
     def kinds(self) -> list[str]:
         """The history as names of events."""
         return [type(each).__name__ for each in self.history]
+
+    def scheduled(self) -> list[str]:
+        """The names of the activities that were scheduled, in order."""
+        return [each.name for each in self.history if isinstance(each, ActivityScheduled)]
+
+
+def cuts(history: Sequence[Event]) -> list[int]:
+    """Where a task may have ended: before each applied event but the first."""
+    return [index for index, each in enumerate(history) if index and isinstance(each, AppliedEvent)]

@@ -9,25 +9,14 @@ from typing import Any
 
 import pytest
 
-from perdure.activities.definition import Activity
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow, workflow
-from perdure.workflows.future import Future
-from tests.engine.harness import Run
+from tests.engine.harness import Run, act
 
 CANCEL, FIRE = "CANCEL", "FIRE"
 
 LOG: list[str] = []
 """What the workflow has done; replay does it again from an empty one."""
-
-
-def act(ctx: Context, name: str) -> Future[str]:
-    """An activity of this name."""
-
-    async def run() -> str:
-        return ""
-
-    return ctx.execute_activity(Activity[[], str](run, name=name))
 
 
 @dataclass(frozen=True)
@@ -98,7 +87,7 @@ async def _(ctx: Context, log: list[str]) -> None:
 @case("an awaited task, then an Event", CANCEL, "a", log=["A"])
 async def _(ctx: Context, log: list[str]) -> None:
     async def one() -> str:
-        return await act(ctx, "a")
+        return str(await act(ctx, "a"))
 
     log.append(await asyncio.create_task(one()))
     await asyncio.Event().wait()
@@ -208,7 +197,7 @@ async def _(ctx: Context, log: list[str]) -> None:
 @case("two nested tasks", CANCEL, "a", log=["two goes on", "A"])
 async def _(ctx: Context, log: list[str]) -> None:
     async def one() -> str:
-        return await act(ctx, "a")
+        return str(await act(ctx, "a"))
 
     async def two() -> str:
         result = await asyncio.create_task(one())

@@ -10,7 +10,16 @@ from perdure.model.event import Event
 class CheckpointBuilder:
     """The checkpoint in the making."""
 
-    __slots__ = ("activities", "cancelled_activities", "closing", "consumed", "events", "messages", "position", "published")
+    __slots__ = (
+        "activities",
+        "cancelled_activities",
+        "closing",
+        "consumed",
+        "events",
+        "messages",
+        "position",
+        "published",
+    )
 
     def __init__(self, position: int) -> None:
         self.position = position

@@ -18,6 +18,7 @@ from perdure.engine.loop import entered
 
 if TYPE_CHECKING:
     from perdure.engine.core import Core
+    from perdure.engine.tasks import DurableTask
 
 _ATTEMPTS = 50
 _log = logging.getLogger("perdure.engine")
@@ -30,12 +31,9 @@ def close(core: Core) -> None:
     if loop.dying:
         return
     loop.dying = True
-    with entered(loop), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that never began says so when it is closed
-        for task in reversed(loop.live_tasks):
-            _close(task.get_coro(), task.own_context)
-        for generator in loop.dropped_generators:
-            _close_generator(generator)
+    tasks = loop.live_tasks
+    if tasks or loop.dropped_generators:
+        _close_all(core, tasks)
     for machine in core.machines.values():
         future = getattr(machine, "future", None)
         if future is not None:
@@ -43,6 +41,16 @@ def close(core: Core) -> None:
     loop.forget()
     core.machines.clear()
     core.timers.clear()
+
+
+def _close_all(core: Core, tasks: list[DurableTask[Any]]) -> None:
+    assert core.main is not None
+    with entered(core.loop), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that never began says so when it is closed
+        for task in reversed(tasks):
+            _close(task.get_coro(), task.own_context)
+        for generator in core.loop.dropped_generators:  # closed coroutines drop theirs: the list grows meanwhile
+            _close_generator(generator, core.main.own_context.copy())
 
 
 def _close(coroutine: Any, context: contextvars.Context) -> None:
@@ -69,9 +77,8 @@ def _try_close(close_it: Callable[[], object], context: contextvars.Context) -> 
     return True
 
 
-def _close_generator(generator: Any) -> None:
+def _close_generator(generator: Any, context: contextvars.Context) -> None:
     closing = generator.aclose()
-    context = contextvars.copy_context()
     for _ in range(_ATTEMPTS):
         try:
             context.run(closing.send, None)

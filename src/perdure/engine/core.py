@@ -8,17 +8,19 @@ import heapq
 import logging
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from perdure.clock import Micros
 from perdure.engine.limits import Limits
 from perdure.engine.loop import WorkflowLoop
 from perdure.engine.machines.timer import LoopTimerHandle, TimerMachine
 from perdure.engine.recorder import Entry, Recorder
+from perdure.engine.tasks import DurableTask
 from perdure.errors import ActivityError, ActivityTimeout, SignalNotDelivered, SubWorkflowError
 from perdure.model.event import SubWorkflowFailed
 from perdure.model.failure import Failure
 from perdure.model.task import WorkflowTask
+from perdure.observability.logging import mark_workflow_code
 from perdure.serialization.failures import to_exception
 from perdure.workflows.context import Context, set_current
 from perdure.workflows.future import Command, Future, SubWorkflowFuture
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
     from perdure.app import App
     from perdure.engine.machines.machine import Machine
-    from perdure.engine.tasks import DurableTask
     from perdure.workflows.definition import Workflow
 
-_INERT_AFTER = 20  # commands of a dying execution raise at first, to end its clean-up; then they never end, to end its loops
+_INERT_AFTER = (
+    20  # commands of a dying execution raise at first, to end its clean-up; then they never end, to end its loops
+)
 
 
 class Dying(BaseException):
@@ -79,15 +82,22 @@ class Core:
 
     def begin(self, root: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make the main task; the next drain begins it. It sees nothing of the worker's context variables."""
-        from perdure.engine.tasks import DurableTask  # noqa: PLC0415 - made once
-
         self.root = root
         context = contextvars.Context()
-        context.run(set_current, root)
+        context.run(self._fill_context)
         self.main = DurableTask(
             self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
         )
         self.loop.adopt(self.main)
+
+    def _fill_context(self) -> None:
+        assert self.root is not None
+        set_current(self.root)
+        mark_workflow_code(self.is_quiet)
+
+    def is_quiet(self) -> bool:
+        """Whether what the code logs was logged before, or is of no interest any more."""
+        return self.is_replaying or self.loop.dying
 
     def drain(self) -> list[Entry]:
         """Run the code until it blocks; what it asked for meanwhile."""
@@ -131,7 +141,7 @@ class Core:
         return number <= self.marked_at
 
     def future(self, command: Command) -> Future[Any]:
-        future = Future(loop=self.loop)
+        future: Future[Any] = Future(loop=self.loop)
         future.command = command
         return self.loop.number(future)
 
@@ -151,12 +161,12 @@ class Core:
 
     def activity_error(self, failure: Failure) -> Exception:
         wrapper = ActivityTimeout if failure.is_type("perdure.errors.ActivityTimeout") else ActivityError
-        return to_exception(failure, self.app.exceptions, wrapper)
+        return to_exception(failure, self.app.exceptions, wrapper, self.payloads)
 
     def sub_workflow_error(self, event: SubWorkflowFailed) -> Exception:
         if event.refused or event.cancelled:
             return SubWorkflowError(event.failure.message, event.failure)
-        return to_exception(event.failure, self.app.exceptions, SubWorkflowError)
+        return to_exception(event.failure, self.app.exceptions, SubWorkflowError, self.payloads)
 
     def signal_error(self, failure: Failure) -> Exception:
         return SignalNotDelivered(failure.message, failure)
@@ -183,12 +193,11 @@ class Core:
         self.check_alive()
         due_at = self.now + delay
         when = (due_at - self.started_at) / 1_000_000
-        handle = LoopTimerHandle(self, self.next_command(), due_at, when, callback, context)
-        return handle  # type: ignore[return-value]
+        return cast("asyncio.TimerHandle", LoopTimerHandle(self, self.next_command(), due_at, when, callback, context))
 
     def report(self, context: dict[str, Any]) -> None:
         """What asyncio would log: a task or future whose exception nobody looked at."""
-        if self.loop.dying or self.is_replaying:
+        if self.is_quiet():
             return
         problem = context.get("exception")
         self.base_logger.warning(

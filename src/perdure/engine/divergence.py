@@ -12,6 +12,8 @@ from perdure.model.event import (
     ActivityCancelled,
     ActivityScheduled,
     Command,
+    End,
+    ExecutionContinued,
     PatchMarked,
     SideEffectRecorded,
     SignalSent,
@@ -36,9 +38,11 @@ class Site(msgspec.Struct, frozen=True):
 
 
 def find_site(frame: FrameType | None) -> Site | None:
-    """The innermost line that is neither perdure's nor asyncio's."""
+    """The innermost line that is neither perdure's nor asyncio's; None if the engine itself asked (a retry)."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
+        if module == "perdure.engine.execution":
+            return None
         if not (module.startswith(("perdure.", "asyncio.")) or module in ("asyncio", "contextlib")):
             return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
         frame = frame.f_back
@@ -56,7 +60,7 @@ def divergence(*, history: str, code: str, site: Site | None) -> NonDeterminismE
     )
 
 
-def describe(event: Command) -> str:
+def describe(event: Command | End) -> str:
     """A command as a person reads it."""
     describe_kind = _DESCRIPTIONS.get(type(event))
     return describe_kind(event) if describe_kind else type(event).__name__
@@ -77,4 +81,5 @@ _DESCRIPTIONS: dict[type, Any] = {
     SignalSent: lambda e: f"signal {e.number}: {e.name!r} to {e.instance_id!r} with {_input(e.payload)}",
     SideEffectRecorded: lambda e: f"side effect {e.number} ({e.name})",
     PatchMarked: lambda e: f"patch {e.patch_id!r}",
+    ExecutionContinued: lambda e: f"continue-as-new of {e.workflow}{_input(e.arguments)}",
 }

@@ -94,9 +94,7 @@ def closing_of(core: Core, end: End) -> Closing:
 
 
 def _unread_signals(core: Core) -> tuple[CarriedSignal, ...]:
-    return tuple(
-        CarriedSignal(name, payload) for name, buffer in core.signals.items() for payload in buffer.payloads
-    )
+    return tuple(CarriedSignal(name, payload) for name, buffer in core.signals.items() for payload in buffer.payloads)
 
 
 def warn_of_unfinished(core: Core) -> None:

@@ -19,10 +19,10 @@ from perdure.clock import Micros
 from perdure.engine.checkpoints import CheckpointBuilder
 from perdure.engine.closing import close
 from perdure.engine.core import Core
-from perdure.engine.divergence import divergence
+from perdure.engine.divergence import describe, divergence
 from perdure.engine.ending import closing_of, end_of, warn_of_unfinished
 from perdure.engine.limits import Limits
-from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
+from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine, is_same_call
 from perdure.engine.runtime import ExecutionRuntime
 from perdure.errors import HistoryTooLong, StoreCorrupt
 from perdure.model.checkpoint import Checkpoint
@@ -37,6 +37,7 @@ from perdure.model.event import (
     End,
     EndEvent,
     Event,
+    ExecutionContinued,
     ExecutionStarted,
     SignalDelivered,
     SignalReceived,
@@ -89,12 +90,16 @@ class Execution:
             event = events[index]
             following = index + 1
             if isinstance(event, AppliedEvent):
-                while following < len(events) and not isinstance(events[following], (AppliedEvent, AdministrativeEvent)):
+                while following < len(events) and not isinstance(
+                    events[following], (AppliedEvent, AdministrativeEvent)
+                ):
                     following += 1
                 self.position = index + 1
                 self._replay_one(event, list(events[index + 1 : following]))
             elif not isinstance(event, AdministrativeEvent):
-                raise StoreCorrupt(f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing")
+                raise StoreCorrupt(
+                    f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing"
+                )
             index = self.position = following
         core.published.clear()
         core.is_replaying = False
@@ -108,13 +113,10 @@ class Execution:
         checkpoint = CheckpointBuilder(self.position)
         for arrived in pending:
             self._fire_timers(checkpoint, min(arrived.event.at or now, now), now)
-            if self.is_closed:
+            if not self._apply_next(checkpoint, arrived.event, now):
                 break
-            self._apply_one(checkpoint, arrived.event, now)
             if arrived.id > 0:
                 checkpoint.consumed.append(arrived.id)
-            if self.is_closed:
-                break
         self._fire_timers(checkpoint, now, now)
         core = self._core
         checkpoint.published, core.published = core.published, {}
@@ -136,12 +138,21 @@ class Execution:
             timer = self._core.next_timer()
             if timer is None or timer.due_at > until:
                 return
-            self._apply_one(checkpoint, TimerFired(at=now, number=timer.number), now)
+            self._apply_next(checkpoint, TimerFired(at=now, number=timer.number), now)
 
-    def _apply_one(self, checkpoint: CheckpointBuilder, event: Applied, now: Micros) -> None:
+    def _apply_next(self, checkpoint: CheckpointBuilder, event: Applied, now: Micros) -> bool:
+        """Apply an event, unless the workflow has ended; whether it was applied."""
+        at = max(self._core.now, now)
+        if self._is_suggestion_due():  # an event like others: what its drain leads to comes before the next
+            self._apply_one(checkpoint, ContinueSuggested(at=at))
+        if self.is_closed:
+            return False
+        self._check_length()
+        self._apply_one(checkpoint, self._stamped(event, at))
+        return True
+
+    def _apply_one(self, checkpoint: CheckpointBuilder, event: Applied) -> None:
         core = self._core
-        self._watch_length(checkpoint, max(core.now, now))
-        event = self._stamped(event, max(core.now, now))
         checkpoint.events.append(event)
         self.position += 1
         self._feed(event)
@@ -155,6 +166,7 @@ class Execution:
             self.position += 1
             checkpoint.closing = closing_of(core, end)
             warn_of_unfinished(core)
+            core.loop.report_forgotten()
             self._ended()
 
     def _stamped(self, event: Applied, at: Micros) -> Applied:
@@ -162,7 +174,13 @@ class Execution:
             return msgspec.structs.replace(event, at=at, python=PYTHON)
         return event if event.at == at else msgspec.structs.replace(event, at=at)
 
-    def _watch_length(self, checkpoint: CheckpointBuilder, at: Micros) -> None:
+    def _is_suggestion_due(self) -> bool:
+        core, limits = self._core, self._core.limits
+        if core.suggested or core.main is None or self.is_closed:
+            return False
+        return self.position >= limits.warn_events or core.history_bytes >= limits.warn_bytes
+
+    def _check_length(self) -> None:
         core, limits = self._core, self._core.limits
         if self.position >= limits.history_events or core.history_bytes >= limits.history_bytes:
             raise HistoryTooLong(
@@ -170,12 +188,6 @@ class Execution:
                 f"{limits.history_events:,} and {limits.history_bytes:,}: raise the worker's limits, then resume the "
                 "instance; better, let the workflow ctx.continue_as_new when ctx.info.continue_as_new_suggested is true"
             )
-        if not core.suggested and (
-            self.position >= limits.warn_events or core.history_bytes >= limits.warn_bytes
-        ):
-            core.suggested = True
-            checkpoint.events.append(ContinueSuggested(at=at))
-            self.position += 1
 
     # --- replay ---------------------------------------------------------------------------------------------------
 
@@ -183,7 +195,9 @@ class Execution:
         core = self._core
         end: End | None = recorded.pop() if recorded and isinstance(recorded[-1], EndEvent) else None
         if self.is_closed:
-            raise divergence(history=f"another event ({type(event).__name__})", code="the workflow has ended", site=None)
+            raise divergence(
+                history=f"another event ({type(event).__name__})", code="the workflow has ended", site=None
+            )
         core.recorder.begin_replay(recorded)
         self._feed(event)
         core.drain()
@@ -197,6 +211,17 @@ class Execution:
         if type(recorded) is not type(reached):
             says = "it goes on" if recorded is None else f"the end of the workflow ({type(recorded).__name__})"
             raise divergence(history=says, code=f"the end of the workflow ({type(reached).__name__})", site=None)
+        if isinstance(recorded, ExecutionContinued) and not self._is_same_continuation(recorded, reached):
+            raise divergence(history=describe(recorded), code=describe(reached), site=None)
+
+    def _is_same_continuation(self, recorded: ExecutionContinued, reached: Any) -> bool:
+        if recorded.workflow != reached.workflow:
+            return False
+        core = self._core
+        following = core.app.workflows.get(recorded.workflow)
+        if core.definition.determinism == "lenient" or following is None:
+            return True
+        return is_same_call(core.payloads.call(following.function, skip=1), reached, recorded)
 
     def _ended(self) -> None:
         self.is_closed = True
@@ -208,7 +233,7 @@ class Execution:
         core = self._core
         core.now = max(core.now, event.at)
         core.history_length = self.position
-        if core.main is None and not isinstance(event, (ExecutionStarted, ContinueSuggested)):
+        if core.main is None and not isinstance(event, ExecutionStarted):
             raise StoreCorrupt(f"history of {self.instance_id!r} begins with {type(event).__name__}")
         _HANDLERS[type(event)](self, event)
 
@@ -249,9 +274,7 @@ class Execution:
     def _machine(self, number: int) -> Machine:
         machine = self._core.machines.get(number)
         if machine is None:
-            raise divergence(
-                history=f"an answer to command {number}", code="nothing of this number is open", site=None
-            )
+            raise divergence(history=f"an answer to command {number}", code="nothing of this number is open", site=None)
         return machine
 
 
@@ -268,5 +291,3 @@ _HANDLERS: Mapping[type, Callable[[Execution, Any], None]] = {
     SignalDelivered: Execution._delivered,
     TimerFired: Execution._fired,
 }
-
-

@@ -25,7 +25,8 @@ from asyncio import events as asyncio_events
 from asyncio import tasks as asyncio_tasks
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, cast
 
 from perdure.clock import Micros
 from perdure.engine.forbidden import ForbiddenCalls
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from perdure.engine.recorder import Recorder
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_FOREVER: Micros = 1_000 * 365 * 86_400 * 1_000_000
+"""What asyncio.sleep(math.inf) waits: every store and every datetime can still hold the day."""
 
 Callback = tuple["Handle", contextvars.Context, Callable[..., Any], tuple[Any, ...]]
 
@@ -70,7 +75,7 @@ class LoopOwner(Protocol):
         ...
 
 
-class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
+class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[misc]  # made from a table
     """One execution's loop."""
 
     def __init__(self, owner: LoopOwner, execution_id: bytes) -> None:
@@ -93,23 +98,22 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
     # --- what asyncio calls ---------------------------------------------------------------------------------------
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         handle = Handle()
         self._ready.append((handle, context or contextvars.copy_context(), callback, args))
-        return handle  # type: ignore[return-value]
+        return cast("asyncio.Handle", handle)
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         if delay <= 0:
-            return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
-        return self.owner.set_loop_timer(
-            max(round(delay * 1_000_000), 1), lambda: callback(*args), context or contextvars.copy_context()
-        )
+            return cast("asyncio.TimerHandle", self.call_soon(callback, *args, context=context))
+        micros = _FOREVER if delay == inf else max(round(delay * 1_000_000), 1)
+        return self.owner.set_loop_timer(micros, lambda: callback(*args), context or contextvars.copy_context())
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_later(when - self.time(), callback, *args, context=context)
 
@@ -120,7 +124,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return self.number(Future(loop=self))
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self,
         coro: Coroutine[Any, Any, T] | Generator[Any, None, T] | asyncio.Future[T],
         *,
@@ -205,7 +209,10 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
                     return
                 handle, context, callback, args = self._ready.popleft()
                 if not handle.is_cancelled:
-                    _run(context, callback, args)
+                    try:  # noqa: SIM105 - a with statement in every step costs more than the step
+                        context.run(callback, *args)
+                    except SystemExit:
+                        pass  # asyncio stores it in the task and raises it again: here the task's end is what counts
                 steps += 1
                 if steps > step_limit:
                     raise RunawayWorkflow(
@@ -232,11 +239,18 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):
         self._conditions = waiting
         return bool(self._ready)
 
+    def report_forgotten(self) -> None:
+        """Tell of failed tasks that nobody awaited; asyncio would when they are collected, but they are kept here."""
+        for task in self._tasks:
+            if task.done() and task._log_traceback:
+                self.owner.report({"message": "Task exception was never retrieved", "exception": task.exception()})
+
     def forget(self) -> None:
         """Drop what was scheduled: nothing of this loop runs again."""
         self._ready.clear()
         self._conditions.clear()
         self._tasks.clear()
+        self._dropped_generators.clear()
 
     def generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._dropped_generators.append(generator)
@@ -273,13 +287,6 @@ class entered:  # noqa: N801 - reads as a verb where it is used
         asyncio_events._set_running_loop(self._outer_loop)
         if self._outer_task is not None:
             asyncio_tasks._enter_task(self._outer_loop, self._outer_task)  # type: ignore[arg-type]
-
-
-def _run(context: contextvars.Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    try:
-        context.run(callback, *args)
-    except SystemExit:
-        pass  # asyncio stores it in the task and raises it again: here the task's end is what counts
 
 
 def _close(target: object) -> None:

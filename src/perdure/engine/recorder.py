@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.engine.divergence import Site, describe, divergence, find_site
 from perdure.engine.machines.machine import DROPPED, ISSUED, RECORD
-from perdure.errors import RunawayWorkflow
+from perdure.errors import NonDeterminismError, RunawayWorkflow
 from perdure.model.event import (
-    ActivityCancelled,
-    ActivityScheduled,
     Command,
     PatchMarked,
     SideEffectRecorded,
-    SignalSent,
-    SubWorkflowScheduled,
-    TimerSet,
 )
 
 if TYPE_CHECKING:
     from perdure.engine.machines.machine import Machine
 
 Entry = tuple["Machine", Command]
+
+
+class Halt(BaseException):
+    """Ends workflow code that won't end by itself; the drain has its fault already."""
 
 
 class Recorder:
@@ -57,14 +56,13 @@ class Recorder:
         """The drain's commands, in order, now recorded. Raises NonDeterminismError if history has others."""
         if self.fault is not None:
             raise self.fault
-        entries = [entry for entry in self._entries if entry[0].state is not DROPPED]
+        entries = self._kept()
         self._entries.clear()
         for machine, _ in entries:
             if machine.state is ISSUED:
                 machine.feed(RECORD)
         if self._recorded is not None:
-            recorded, self._recorded = self._recorded, None
-            self._compare(entries, recorded)
+            self._compare(entries)
         return entries
 
     @property
@@ -77,8 +75,11 @@ class Recorder:
         """A new command."""
         if len(self._entries) >= self._command_limit:
             self.halt(
-                RunawayWorkflow(f"workflow code issued {self._command_limit:,} commands for one event: is there an endless loop?")
+                RunawayWorkflow(
+                    f"workflow code issued {self._command_limit:,} commands for one event: is there an endless loop?"
+                )
             )
+            raise Halt
         self._entries.append((machine, event))
 
     follow_up = issue
@@ -88,14 +89,18 @@ class Recorder:
         """In replay, what history has for it; a divergence if it has nothing."""
         if self._recorded is None:
             return None
+        if self.fault is not None:
+            raise Halt  # it went on without waiting for the last one
         found = self._side_effects.get(number)
-        if found is None:
-            self.halt(
-                divergence(
-                    history=self._at(number), code=f"side effect {number} ({name})", site=find_site(sys._getframe(1))
-                )
-            )
-        return found
+        if found is not None and found.name == name:
+            return found
+        entries = self._kept()
+        earlier = self._first_difference(entries, self._expected(entries))  # what went wrong first is the cause
+        here = divergence(
+            history=self._at(number), code=f"side effect {number} ({name})", site=find_site(sys._getframe(1))
+        )
+        self.halt(earlier or here)
+        return None
 
     def marker_stands(self, patch_id: str) -> bool:
         """In replay, whether the current event's commands have this patch's marker."""
@@ -116,59 +121,46 @@ class Recorder:
 
     # --- comparing ------------------------------------------------------------------------------------------------
 
-    def _compare(self, entries: list[Entry], recorded: Sequence[Command]) -> None:
-        if self._deprecated:
-            asked_for = {event.patch_id for _, event in entries if type(event) is PatchMarked}
-            passing = self._deprecated - asked_for
-            recorded = [each for each in recorded if not (type(each) is PatchMarked and each.patch_id in passing)]
-        for (machine, issued), known in zip(entries, recorded, strict=False):
-            if not self._matches(machine, issued, known):
-                raise divergence(history=describe(known), code=describe(issued), site=machine.site)
-        if len(entries) > len(recorded):
-            machine, issued = entries[len(recorded)]
-            raise divergence(history="nothing more here", code=describe(issued), site=machine.site)
+    def _kept(self) -> list[Entry]:
+        """Without what was issued and cancelled in this drain."""
+        return [entry for entry in self._entries if entry[0].state is not DROPPED]
+
+    def _expected(self, entries: list[Entry]) -> Sequence[Command]:
+        """What history has here, but for markers that may pass."""
+        recorded = self._recorded or ()
+        if not self._deprecated:
+            return recorded
+        asked_for = {event.patch_id for _, event in entries if type(event) is PatchMarked}
+        passing = self._deprecated - asked_for
+        return [each for each in recorded if not (type(each) is PatchMarked and each.patch_id in passing)]
+
+    def _compare(self, entries: list[Entry]) -> None:
+        recorded = self._expected(entries)
+        self._recorded = None
+        difference = self._first_difference(entries, recorded)
+        if difference is not None:
+            raise difference
         if len(recorded) > len(entries):
             raise divergence(history=describe(recorded[len(entries)]), code="nothing", site=None)
 
-    def _matches(self, machine: Machine, issued: Any, known: Any) -> bool:
-        kind = type(issued)
-        if kind is not type(known) or issued.number != known.number:
-            return False
-        if kind is ActivityScheduled:
-            return issued.name == known.name and self._same_input(machine, issued, known, known.arguments)
-        if kind is SubWorkflowScheduled:
-            return (
-                issued.workflow == known.workflow
-                and issued.instance_id == known.instance_id
-                and self._same_input(machine, issued, known, known.arguments)
-            )
-        if kind is SignalSent:
-            return (
-                issued.name == known.name
-                and issued.instance_id == known.instance_id
-                and (issued.digest == known.digest or not self._compares_inputs)
-            )
-        if kind is PatchMarked:
-            return bool(issued.patch_id == known.patch_id)
-        if kind is TimerSet:
-            machine.due_at = known.due_at  # type: ignore[attr-defined] - delays may change; what was set counts
-        if kind is ActivityCancelled:
-            return True  # told or not is an option
-        return True
+    def _first_difference(self, entries: list[Entry], recorded: Sequence[Command]) -> NonDeterminismError | None:
+        for (machine, issued), known in zip(entries, recorded, strict=False):
+            if not self._matches(machine, issued, known):
+                return divergence(history=describe(known), code=describe(issued), site=machine.site)
+        if len(entries) > len(recorded):
+            machine, issued = entries[len(recorded)]
+            return divergence(history="nothing more here", code=describe(issued), site=machine.site)
+        return None
 
-    def _same_input(self, machine: Any, issued: Any, known: Any, arguments: bytes) -> bool:
-        """Equal, or equal once the recorded input has passed through today's types: a new default sticks nobody."""
-        if issued.digest == known.digest or not self._compares_inputs:
-            return True
-        try:
-            return bool(machine.schema.digest_with_todays_types(arguments) == issued.digest)
-        except Exception:
+    def _matches(self, machine: Machine, issued: Any, known: Any) -> bool:
+        if type(issued) is not type(known) or issued.number != known.number:
             return False
+        if isinstance(issued, PatchMarked):
+            return bool(issued.patch_id == known.patch_id)
+        return machine.is_repeated(issued, known, with_input=self._compares_inputs)
 
     def _at(self, number: int) -> str:
         for each in self._recorded or ():
             if each.number == number:
                 return describe(each)
         return "nothing of this number here"
-
-

@@ -7,6 +7,7 @@ import inspect
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -20,8 +21,9 @@ from perdure.engine.machines.instant import PatchMachine, SideEffectMachine
 from perdure.engine.machines.signal import SignalMachine
 from perdure.engine.machines.sub_workflow import SubWorkflowCommand
 from perdure.engine.machines.timer import FutureTimer
+from perdure.engine.recorder import Halt
 from perdure.engine.tasks import DurableTask
-from perdure.errors import ConfigurationError, NotInWorkflow, RunawayWorkflow
+from perdure.errors import ConfigurationError, FailureError, NotInWorkflow, RunawayWorkflow
 from perdure.model.checkpoint import NewActivity, StartSubWorkflow
 from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
 from perdure.model.names import LONGEST
@@ -97,7 +99,7 @@ class ExecutionRuntime:
         options = workflow.options
         first_number = core.commands + 1
 
-        def start(number: int, is_retry: bool) -> StartSubWorkflow:  # noqa: FBT001 - a callback
+        def start(number: int, is_retry: bool) -> StartSubWorkflow:
             return StartSubWorkflow(
                 message_id=core.derived_id(b"start", number),
                 number=number,
@@ -127,7 +129,7 @@ class ExecutionRuntime:
         command = SubWorkflowCommand(core, ctx, schema, start, retry)
         future = command.future
         future.instance_id = command.machine.start.instance_id  # type: ignore[misc]
-        future.send = lambda instance_id, signal, value: self.signal_workflow(ctx, instance_id, signal, value)  # type: ignore[attr-defined]
+        future.send_signal = partial(self.signal_workflow, ctx)
         return future
 
     def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]:
@@ -150,7 +152,7 @@ class ExecutionRuntime:
             payload=payload,
             digest=core.payloads.digest(payload),
         )
-        return SignalMachine(core, ctx, event).future
+        return SignalMachine(core, ctx, event, signal.type).future
 
     def side_effect(self, ctx: Context, function: Callable[[], Any], name: str, returns: Any) -> Future[Any]:
         core = self._core
@@ -158,30 +160,33 @@ class ExecutionRuntime:
         if ctx.cancelled:
             raise self.refused(f"side effect {name}")
         number = core.next_command()
-        future = core.loop.create_future()
+        future = cast("Future[Any]", core.loop.create_future())
+        if core.loop.dying:
+            return future
         if core.is_replaying:
             event = core.recorder.recorded_side_effect(number, name)
             if event is None:
-                return cast("Future[Any]", future)  # the drain stops after this step
+                return future  # the drain stops after this step
         else:
             event = self._run_side_effect(number, function, name, returns)
         SideEffectMachine(core, event)
         if event.failure is not None:
-            future.set_exception(to_exception(event.failure, core.app.exceptions))
+            future.set_exception(to_exception(event.failure, core.app.exceptions, FailureError, core.payloads))
         elif event.result is not None:
             future.set_result(core.payloads.decode(event.result, returns))
-        return cast("Future[Any]", future)
+        return future
 
     def _run_side_effect(self, number: int, function: Callable[[], Any], name: str, returns: Any) -> SideEffectRecorded:
+        """Whatever goes wrong is its outcome: replay doesn't run it, and must get the same."""
         try:
             result = function()
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise ConfigurationError(f"side_effect takes plain functions, and {name} is async: make it an activity")
+            return SideEffectRecorded(number=number, name=name, result=self._core.payloads.encode(result, returns))
         except Exception as problem:
             return SideEffectRecorded(number=number, name=name, failure=to_failure(problem, self._core.payloads))
-        if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()
-            raise ConfigurationError(f"side_effect takes plain functions, and {name} is async: make it an activity")
-        return SideEffectRecorded(number=number, name=name, result=self._core.payloads.encode(result, returns))
 
     def wait_condition(self, ctx: Context, predicate: Callable[[], Any]) -> Future[None]:
         if ctx.cancelled:
@@ -251,7 +256,7 @@ class ExecutionRuntime:
                 "execution_id": core.task.execution_id.hex(),
                 "workflow": core.task.workflow,
             }
-            self._logger = WorkflowLogger(core.base_logger, fields, lambda: core.is_replaying or core.loop.dying)
+            self._logger = WorkflowLogger(core.base_logger, fields, core.is_quiet)
         return self._logger
 
     @property
@@ -282,8 +287,7 @@ class ExecutionRuntime:
     def publish(self, key: str, value: Any) -> None:
         core = self._core
         core.check_alive()
-        if not core.is_replaying:
-            core.published[key] = core.payloads.encode(value)
+        core.published[key] = core.payloads.encode(value)  # in replay too: it may refuse the value
 
     # --- changing code --------------------------------------------------------------------------------------------
 
@@ -298,10 +302,6 @@ class ExecutionRuntime:
 
     def deprecate_patch(self, patch_id: str) -> None:
         self._core.recorder.let_pass(patch_id)
-
-
-class Halt(BaseException):
-    """Ends workflow code that won't end by itself; the drain has its fault already."""
 
 
 def _prepared(activity: Activity[..., Any]) -> PreparedOptions:

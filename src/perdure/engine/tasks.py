@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure.workflows.future import Future
@@ -38,6 +37,8 @@ class DurableTask(asyncio.Task[T]):
         self._number = loop.next_number()  # before super: it puts the task into a set
         self._adopted: asyncio.Future[Any] | None = None
         self._owes = False
+        self._owes_since = 0
+        """How many cancels weren't taken back when it began to owe; those are no reason to wait."""
         self._shields = 0
         self._was_reached = loop.marked  # by a cancel since the instance's; tasks made after it have nothing to expect
         if isinstance(coro, asyncio.Future):
@@ -68,23 +69,26 @@ class DurableTask(asyncio.Task[T]):
             if is_the_instances and leaf.command.is_disconnected():
                 return self._owe(waits_for)
             if leaf.command.refuses_cancel():
-                waits_for.cancel(msg)  # type: ignore[union-attr] - tasks on the way owe it too
+                assert waits_for is not None
+                waits_for.cancel(msg)  # tasks on the way owe it too
                 return self._owe(waits_for)
         if loop.delivering:
             self._owes = False
+        elif self._owes and waits_for is not None:
+            waits_for.remove_done_callback(self._awaited_ended)  # this cancel ends the await, and pays nothing
         if self._adopted is not None:
             self._adopted.cancel(msg)  # not even begun: the command must not outlive its task
         return super().cancel(msg)
 
     def uncancel(self) -> int:
         left = super().uncancel()
-        if not left and self._owes:
+        if self._owes and left <= self._owes_since:
             self._workflow_loop.call_soon(self.settle)
         return left
 
     def settle(self) -> None:
         """Pay the debt at the task's next await."""
-        if not self._owes or self.done() or self._shields or self.cancelling():
+        if not self._owes or self.done() or self._shields or self.cancelling() > self._owes_since:
             return
         loop = self._workflow_loop
         outer, loop.delivering = loop.delivering, True
@@ -106,16 +110,19 @@ class DurableTask(asyncio.Task[T]):
             self._workflow_loop.call_soon(self.settle)
 
     def _waits_for(self) -> asyncio.Future[Any] | None:
-        return self._adopted if self._adopted is not None else self._fut_waiter  # type: ignore[attr-defined,no-any-return]
+        return self._adopted if self._adopted is not None else self._fut_waiter  # type: ignore[attr-defined]
 
     def _owe(self, until: asyncio.Future[Any] | None) -> bool:
+        self._owes_since = min(self.cancelling(), self._owes_since) if self._owes else self.cancelling()
         self._owes = True
         if until is not None:
             until.add_done_callback(self._awaited_ended)
         return True
 
     def _awaited_ended(self, awaited: asyncio.Future[Any]) -> None:
-        if not awaited.cancelled():  # else its CancelledError is the payment
+        if awaited.cancelled():
+            self._owes = False  # its CancelledError is the payment
+        else:
             self.settle()
 
 
@@ -124,5 +131,3 @@ def _leaf(waits_for: asyncio.Future[Any] | None) -> asyncio.Future[Any] | None:
     while isinstance(waits_for, DurableTask):
         waits_for = waits_for._waits_for()
     return waits_for
-
-

@@ -11,7 +11,7 @@ import msgspec
 
 from perdure.model.event import Event
 from perdure.model.failure import Failure
-from perdure.model.instance import Instance, State
+from perdure.model.instance import State
 
 T = TypeVar("T")
 

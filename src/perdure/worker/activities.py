@@ -29,6 +29,7 @@ class Activities:
         surroundings: Surroundings,
         slots: Slots,
         *,
+        is_held: Callable[[], bool],
         report: Report,
         logger: logging.Logger,
     ) -> None:
@@ -36,6 +37,7 @@ class Activities:
         self._named = named
         self._surroundings = surroundings
         self._slots = slots
+        self._is_held = is_held
         self._report = report
         self._logger = logger
         self._dice = new_dice()
@@ -45,7 +47,8 @@ class Activities:
     def begin(self, task: ActivityTask) -> None:
         """Begin an attempt, whose slot is taken already."""
         activity = self._named.get(task.name)
-        if activity is None:  # the store gave what wasn't asked for: others may know it
+        # The store gave what wasn't asked for; or this process stood still while the answer waited, and others may have it.
+        if activity is None or not self._is_held():
             self._slots.free()
             self._report(task, ActivityReleased(), None)
             return

@@ -77,6 +77,11 @@ class Keeper:
         self._started: asyncio.Future[None] = self._worker_loop.create_future()
 
     @property
+    def is_held(self) -> bool:
+        """Whether the leases are certainly still this worker's. May be asked from any thread."""
+        return not self._is_lost and self._clock.monotonic() < self._held_until
+
+    @property
     def twin(self) -> Backend:
         """The store on the keeper's loop, for what runs there."""
         return self._twin

@@ -103,6 +103,7 @@ class Life:
             has.activities if has.options.activity_queues else {},
             surroundings,
             has.slots,
+            is_held=lambda: self._keeper.is_held,
             report=self._report,
             logger=has.logger,
         )

@@ -75,7 +75,9 @@ def worker_options(  # noqa: PLR0913 - each is an option with a default
         ),
         max_activities=slots,
         activity_threads=_count(activity_threads, slots, "activity_threads", "leave it out for one per activity"),
-        cache_size=_count(cache_size, DEFAULT_CACHE_SIZE, "cache_size", "use 0 to keep no execution in memory", least=0),
+        cache_size=_count(
+            cache_size, DEFAULT_CACHE_SIZE, "cache_size", "use 0 to keep no execution in memory", least=0
+        ),
         grace_seconds=_seconds(grace, 10.0, "grace", may_be_zero=True),
         block_limit_seconds=_seconds(block_limit, 30.0, "block_limit"),
         lease_seconds=_seconds(lease, _LEASE_SECONDS, "lease"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from perdure.engine.machines.machine import (
     ABANDON,
@@ -18,6 +18,8 @@ from perdure.engine.machines.machine import (
     RECORD,
     RECORDED,
     Machine,
+    Table,
+    is_same_call,
 )
 from perdure.model.checkpoint import CancelActivity, NewActivity
 from perdure.model.event import ActivityCancelled, ActivityFailed, ActivityScheduled, Command
@@ -27,8 +29,8 @@ from perdure.workflows.future import Future
 if TYPE_CHECKING:
     from perdure.engine.checkpoints import CheckpointBuilder
     from perdure.engine.core import Core
-    from perdure.workflows.context import Context
     from perdure.serialization.calls import CallSchema
+    from perdure.workflows.context import Context
 
 
 class ActivityMachine(Machine):
@@ -38,7 +40,9 @@ class ActivityMachine(Machine):
 
     kind = "activity"
 
-    def __init__(self, core: Core, ctx: Context, schema: CallSchema, new: NewActivity, digest: bytes, cancellation: Cancellation) -> None:
+    def __init__(
+        self, core: Core, ctx: Context, schema: CallSchema, new: NewActivity, digest: bytes, cancellation: Cancellation
+    ) -> None:
         super().__init__(core, new.number)
         self.ctx = ctx
         self.schema = schema
@@ -46,7 +50,9 @@ class ActivityMachine(Machine):
         self.cancellation = cancellation
         self.refused = False
         self.future: Future[Any] = core.future(self)
-        self.core.recorder.issue(
+        if cancellation is not Cancellation.WAIT:
+            ctx.hold(self)
+        core.recorder.issue(
             self,
             ActivityScheduled(
                 number=new.number, name=new.name, arguments=new.arguments, digest=digest, queue=new.queue
@@ -89,8 +95,12 @@ class ActivityMachine(Machine):
 
     # --- actions --------------------------------------------------------------------------------------------------
 
-    def _drop(self) -> None:
+    def _leave(self, *_: object) -> None:
+        """Nothing more comes of it. The future forgets the machine: no cycle is left to the garbage collector."""
         self.core.machines.pop(self.number, None)
+        self.future.command = None
+        if self.cancellation is not Cancellation.WAIT:
+            self.ctx.drop(self)
 
     def _record_abandoned(self) -> None:
         told = self.cancellation is Cancellation.REQUEST
@@ -100,34 +110,36 @@ class ActivityMachine(Machine):
         self.core.recorder.follow_up(self, ActivityCancelled(number=self.number, told=True))
 
     def _resolve(self, result: bytes) -> None:
-        self.core.machines.pop(self.number, None)
+        self._leave()
         self.future.set_result(self.schema.decode_result(result))
 
     def _fail(self, event: ActivityFailed) -> None:
-        self.core.machines.pop(self.number, None)
+        self._leave()
         self.future.set_exception(self.core.activity_error(event.failure))
 
     def _fail_asked(self, event: ActivityFailed) -> None:
-        self.core.machines.pop(self.number, None)
+        self._leave()
         if event.cancelled:
             asyncio.Future.cancel(self.future)
         else:
             self.future.set_exception(self.core.activity_error(event.failure))
 
-    def _forget(self, *_: object) -> None:
-        self.core.machines.pop(self.number, None)
+    def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
+        if isinstance(issued, ActivityCancelled):
+            return True  # told or not is an option
+        return issued.name == known.name and (not with_input or is_same_call(self.schema, issued, known))
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         if isinstance(event, ActivityScheduled):
             checkpoint.activities[self.number] = self.new
         elif self.state == ASKED:
-            checkpoint.cancelled_activities.append(CancelActivity(self.number, told=True, awaited=True))
+            checkpoint.cancelled_activities.append(CancelActivity(self.number, told=True))
         elif isinstance(event, ActivityCancelled) and checkpoint.activities.pop(self.number, None) is None:
             checkpoint.cancelled_activities.append(CancelActivity(self.number, told=event.told))
 
-    table = {
+    table: ClassVar[Table] = {
         (ISSUED, RECORD): (RECORDED, None),
-        (ISSUED, ABANDON): (DROPPED, _drop),
+        (ISSUED, ABANDON): (DROPPED, _leave),
         (ISSUED, ASK): (ASKED, _record_asked),
         (RECORDED, ABANDON): (ABANDONED, _record_abandoned),
         (RECORDED, ASK): (ASKED, _record_asked),
@@ -138,8 +150,8 @@ class ActivityMachine(Machine):
         (ASKED, COMPLETED): (DONE, _resolve),
         (ASKED, FAILED): (DONE, _fail_asked),
         (ABANDONED, ASK): (ABANDONED, None),
-        (ABANDONED, COMPLETED): (DONE, _forget),
-        (ABANDONED, FAILED): (DONE, _forget),
+        (ABANDONED, COMPLETED): (DONE, _leave),
+        (ABANDONED, FAILED): (DONE, _leave),
         (DONE, ABANDON): (DONE, None),
         (DONE, ASK): (DONE, None),
     }

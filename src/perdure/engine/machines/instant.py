@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from perdure.engine.machines.machine import DONE, ISSUED, RECORD, Machine
+from perdure.engine.machines.machine import DONE, ISSUED, RECORD, Machine, Table
 from perdure.model.event import PatchMarked, SideEffectRecorded
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class SideEffectMachine(Machine):
     __slots__ = ()
 
     kind = "side effect"
-    table = {(ISSUED, RECORD): (DONE, None)}
+    table: ClassVar[Table] = {(ISSUED, RECORD): (DONE, None)}
 
     def __init__(self, core: Core, event: SideEffectRecorded) -> None:
         super().__init__(core, event.number)
@@ -31,7 +31,7 @@ class PatchMachine(Machine):
     __slots__ = ()
 
     kind = "patch"
-    table = {(ISSUED, RECORD): (DONE, None)}
+    table: ClassVar[Table] = {(ISSUED, RECORD): (DONE, None)}
 
     def __init__(self, core: Core, event: PatchMarked) -> None:
         super().__init__(core, event.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from perdure.engine.machines.machine import (
     ABANDON,
@@ -15,9 +15,12 @@ from perdure.engine.machines.machine import (
     RECORD,
     RECORDED,
     Machine,
+    Table,
 )
+from perdure.errors import PayloadError
 from perdure.model.checkpoint import SendSignal
 from perdure.model.event import Command, SignalReceived, SignalRefused, SignalSent
+from perdure.serialization.walking import complete_dataclasses
 from perdure.workflows.future import Future
 
 if TYPE_CHECKING:
@@ -29,13 +32,14 @@ if TYPE_CHECKING:
 class SignalMachine(Machine):
     """See `table` at the end. A signal that was sent can't be taken back: abandoning it drops the answer alone."""
 
-    __slots__ = ("ctx", "future")
+    __slots__ = ("ctx", "future", "value_type")
 
     kind = "signal"
 
-    def __init__(self, core: Core, ctx: Context, event: SignalSent) -> None:
+    def __init__(self, core: Core, ctx: Context, event: SignalSent, value_type: Any) -> None:
         super().__init__(core, event.number)
         self.ctx = ctx
+        self.value_type = value_type
         self.future: Future[None] = core.future(self)
         self.core.recorder.issue(self, event)
 
@@ -51,19 +55,36 @@ class SignalMachine(Machine):
     def abandoned(self) -> None:
         self.feed(ABANDON)
 
-    def _drop(self) -> None:
+    def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
+        address = (issued.name, issued.instance_id)
+        return address == (known.name, known.instance_id) and (not with_input or self._is_same_value(issued, known))
+
+    def _is_same_value(self, issued: SignalSent, known: SignalSent) -> bool:
+        if issued.digest == known.digest:
+            return True
+        try:
+            return self._digest_with_todays_type(issued) == self._digest_with_todays_type(known)
+        except PayloadError:
+            return False
+
+    def _digest_with_todays_type(self, event: SignalSent) -> bytes:
+        payloads = self.core.payloads
+        value = payloads.decode(event.payload, self.value_type)
+        complete_dataclasses(value, payloads._converters)
+        return payloads.digest(payloads.encode(value, self.value_type))
+
+    def _leave(self, *_: object) -> None:
+        """Nothing more comes of it."""
         self.core.machines.pop(self.number, None)
+        self.future.command = None
 
     def _resolve(self, _: object = None) -> None:
-        self.core.machines.pop(self.number, None)
+        self._leave()
         self.future.set_result(None)
 
     def _refuse(self, event: SignalRefused) -> None:
-        self.core.machines.pop(self.number, None)
+        self._leave()
         self.future.set_exception(self.core.signal_error(event.failure))
-
-    def _forget(self, *_: object) -> None:
-        self.core.machines.pop(self.number, None)
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         assert isinstance(event, SignalSent)
@@ -76,13 +97,13 @@ class SignalMachine(Machine):
             )
         )
 
-    table = {
+    table: ClassVar[Table] = {
         (ISSUED, RECORD): (RECORDED, None),
-        (ISSUED, ABANDON): (DROPPED, _drop),
+        (ISSUED, ABANDON): (DROPPED, _leave),
         (RECORDED, ABANDON): (ABANDONED, None),
         (RECORDED, COMPLETED): (DONE, _resolve),
         (RECORDED, FAILED): (DONE, _refuse),
-        (ABANDONED, COMPLETED): (DONE, _forget),
-        (ABANDONED, FAILED): (DONE, _forget),
+        (ABANDONED, COMPLETED): (DONE, _leave),
+        (ABANDONED, FAILED): (DONE, _leave),
         (DONE, ABANDON): (DONE, None),
     }

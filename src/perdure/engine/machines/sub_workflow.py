@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from perdure.engine.machines.machine import (
     ABANDON,
@@ -20,6 +20,8 @@ from perdure.engine.machines.machine import (
     RECORD,
     RECORDED,
     Machine,
+    Table,
+    is_same_call,
 )
 from perdure.engine.machines.timer import TimerMachine
 from perdure.model.checkpoint import SendCancel, StartSubWorkflow
@@ -30,8 +32,8 @@ from perdure.workflows.future import SubWorkflowFuture
 if TYPE_CHECKING:
     from perdure.engine.checkpoints import CheckpointBuilder
     from perdure.engine.core import Core
-    from perdure.workflows.context import Context
     from perdure.serialization.calls import CallSchema
+    from perdure.workflows.context import Context
 
 
 class SubWorkflowMachine(Machine):
@@ -57,7 +59,8 @@ class SubWorkflowMachine(Machine):
             ),
         )
 
-    def _drop(self) -> None:
+    def _leave(self, *_: object) -> None:
+        """Nothing more comes of it."""
         self.core.machines.pop(self.number, None)
 
     def _record_cancel(self) -> None:
@@ -82,8 +85,13 @@ class SubWorkflowMachine(Machine):
         else:
             self.command.failed_for_good(event)
 
-    def _forget(self, *_: object) -> None:
-        self.core.machines.pop(self.number, None)
+    def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
+        if isinstance(issued, SubWorkflowCancelled):
+            return True
+        names = (issued.workflow, issued.instance_id)
+        return names == (known.workflow, known.instance_id) and (
+            not with_input or is_same_call(self.command.schema, issued, known)
+        )
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         if isinstance(event, SubWorkflowScheduled):
@@ -98,9 +106,9 @@ class SubWorkflowMachine(Machine):
                 )
             )
 
-    table = {
+    table: ClassVar[Table] = {
         (ISSUED, RECORD): (RECORDED, None),
-        (ISSUED, ABANDON): (DROPPED, _drop),
+        (ISSUED, ABANDON): (DROPPED, _leave),
         (ISSUED, ASK): (ASKED, _record_cancel),
         (RECORDED, ABANDON): (ABANDONED, _record_cancel),
         (RECORDED, ASK): (ASKED, _record_cancel),
@@ -111,8 +119,8 @@ class SubWorkflowMachine(Machine):
         (ASKED, COMPLETED): (DONE, _resolve),
         (ASKED, FAILED): (DONE, _fail_asked),
         (ABANDONED, ASK): (ABANDONED, None),
-        (ABANDONED, COMPLETED): (DONE, _forget),
-        (ABANDONED, FAILED): (DONE, _forget),
+        (ABANDONED, COMPLETED): (DONE, _leave),
+        (ABANDONED, FAILED): (DONE, _leave),
         (DONE, ABANDON): (DONE, None),
         (DONE, ASK): (DONE, None),
     }
@@ -136,7 +144,12 @@ class SubWorkflowCommand:
     )
 
     def __init__(
-        self, core: Core, ctx: Context, schema: CallSchema, start: Callable[[int, bool], StartSubWorkflow], retry: StoredRetry | None
+        self,
+        core: Core,
+        ctx: Context,
+        schema: CallSchema,
+        start: Callable[[int, bool], StartSubWorkflow],
+        retry: StoredRetry | None,
     ) -> None:
         self.core = core
         self.ctx = ctx
@@ -167,8 +180,12 @@ class SubWorkflowCommand:
     def is_disconnected(self) -> bool:
         return self.ctx.is_disconnected
 
-    def abandoned(self) -> None:
+    def _leave(self) -> None:
         self.ctx.drop(self)
+        self.future.command = None
+
+    def abandoned(self) -> None:
+        self._leave()
         if self.timer is not None:
             self.timer.feed(ABANDON)
         self.machine.feed(ABANDON)
@@ -181,11 +198,11 @@ class SubWorkflowCommand:
             self.machine.feed(ASK)
 
     def completed(self, result: bytes) -> None:
-        self.ctx.drop(self)
+        self._leave()
         self.future.set_result(self.schema.decode_result(result))
 
     def ended_cancelled(self) -> None:
-        self.ctx.drop(self)
+        self._leave()
         asyncio.Future.cancel(self.future)
 
     def failed(self, event: SubWorkflowFailed) -> None:
@@ -201,7 +218,7 @@ class SubWorkflowCommand:
         self.timer = TimerMachine(self.core, self.core.next_command(), self.core.now + max(delay, 1), self._try_again)
 
     def failed_for_good(self, event: SubWorkflowFailed) -> None:
-        self.ctx.drop(self)
+        self._leave()
         self.future.set_exception(self.core.sub_workflow_error(event))
 
     def _try_again(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from perdure.clock import Micros
-from perdure.engine.machines.machine import ABANDON, DONE, DROPPED, FIRED, ISSUED, RECORD, RECORDED, Machine
+from perdure.engine.machines.machine import ABANDON, DONE, DROPPED, FIRED, ISSUED, RECORD, RECORDED, Machine, Table
 from perdure.model.event import TimerCancelled, TimerSet
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class TimerMachine(Machine):
     def __lt__(self, other: TimerMachine) -> bool:
         return (self.due_at, self.number) < (other.due_at, other.number)
 
+    def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
+        if isinstance(known, TimerSet):
+            self.due_at = known.due_at  # delays may change: what was set counts
+        return True
+
     def _drop(self) -> None:
         self.core.machines.pop(self.number, None)
 
@@ -43,7 +48,7 @@ class TimerMachine(Machine):
         self.core.machines.pop(self.number, None)
         self.on_fire()
 
-    table = {
+    table: ClassVar[Table] = {
         (ISSUED, RECORD): (RECORDED, None),
         (ISSUED, ABANDON): (DROPPED, _drop),
         (RECORDED, ABANDON): (DONE, _record_cancelled),
@@ -74,15 +79,19 @@ class FutureTimer:
         return self.ctx.is_disconnected
 
     def abandoned(self) -> None:
-        self.ctx.drop(self)
+        self._leave()
         self.machine.feed(ABANDON)
 
     def context_cancelled(self) -> None:
         self.future.cancel()
 
     def _fired(self) -> None:
-        self.ctx.drop(self)
+        self._leave()
         self.future.set_result(None)
+
+    def _leave(self) -> None:
+        self.ctx.drop(self)
+        self.future.command = None
 
 
 class LoopTimerHandle:
@@ -101,9 +110,7 @@ class LoopTimerHandle:
     ) -> None:
         self._is_cancelled = False
         self._when = when
-        self._machine = TimerMachine(
-            core, number, due_at, lambda: _schedule(core.loop.call_soon, callback, context)
-        )
+        self._machine = TimerMachine(core, number, due_at, lambda: _schedule(core.loop.call_soon, callback, context))
 
     def when(self) -> float:
         return self._when

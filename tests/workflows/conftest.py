@@ -1,0 +1,3 @@
+from tests.engine.conftest import _closed, evicting
+
+__all__ = ["_closed", "evicting"]
