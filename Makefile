@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 
 CHECKED := $(wildcard src tests examples benchmarks)
 ENGINE_TESTS := $(wildcard tests/engine tests/workflows)
+# Once more with every workflow task replayed from history. The engine's own tests and the simulation do both by themselves.
+END_TO_END_TESTS := tests/worker tests/client tests/examples tests/test_orchestrator.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -26,6 +28,7 @@ test: $(VENV)/installed-dev ## lint, types and the whole test suite
 ifdef CI
 	@$(if $(ENGINE_TESTS),scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS),echo "skipped: no tests/engine yet")
 endif
+	@$(BIN)/python -m pytest -q --execution-cache=off $(END_TO_END_TESTS)
 	@$(BIN)/python -m pytest
 
 test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
