@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
@@ -11,9 +10,9 @@ from typing import Self, TypedDict, Unpack
 from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.client.client import Client
+from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock
 from perdure.engine.limits import Limits
-from perdure.errors import ConfigurationError
 from perdure.model.instance import Outcome
 from perdure.model.options import Duration
 from perdure.worker.worker import Worker
@@ -80,15 +79,10 @@ class Orchestrator(Client):
             await super().__aexit__(kind, error, traceback)
 
     async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - as Client
+        return await wait_for_outcome(self.backend, instance_id, timeout, self._clock, check=self._check_worker)
+
+    def _check_worker(self) -> None:
+        """Raise what the worker failed with. One that was stopped early failed nobody: others may go on."""
         working = self._worker._task
-        if working is None:
-            raise ConfigurationError("this orchestrator isn't open: use it inside `async with Orchestrator(…)`")
-        waiting = asyncio.ensure_future(super()._wait_for_outcome(instance_id, timeout))
-        try:
-            await asyncio.wait((waiting, working), return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done() and working.done():
-                working.result()
-            return await waiting  # a worker that was stopped early failed nobody: others may go on with the instance
-        finally:
-            waiting.cancel()
-            await asyncio.wait((waiting,))
+        if working is not None and working.done():
+            working.result()

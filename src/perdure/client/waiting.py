@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from perdure.backends.protocol import Tasks
@@ -13,18 +14,28 @@ from perdure.model.options import Duration
 _LONGEST_SECONDS = 60.0
 """One question to the store. Each also finds out that the instance was removed, or the store moved."""
 
+_CHECK_SECONDS = 1.0
+
 
 async def wait_for_outcome(
     store: Tasks,
     instance_id: str,
     timeout: Duration | None,  # noqa: ASYNC109 - it must not cancel what is under way in the store
     clock: Clock,
+    *,
+    check: Callable[[], None] | None = None,
 ) -> Outcome:
-    """How the instance ended, across continue-as-new. Raises TimeoutError, InstanceNotFound."""
+    """How the instance ended, across continue-as-new. Raises TimeoutError, InstanceNotFound.
+
+    `check` is called every second meanwhile, and may raise.
+    """
+    longest = _LONGEST_SECONDS if check is None else _CHECK_SECONDS
     ends_at = None if timeout is None else clock.monotonic() + duration_micros(timeout) / 1_000_000
     while True:
-        left = _LONGEST_SECONDS if ends_at is None else max(0.0, ends_at - clock.monotonic())
-        outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, _LONGEST_SECONDS)))
+        if check is not None:
+            check()
+        left = longest if ends_at is None else max(0.0, ends_at - clock.monotonic())
+        outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, longest)))
         if outcome is not None:
             return outcome
         if ends_at is not None and clock.monotonic() >= ends_at:

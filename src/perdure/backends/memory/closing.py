@@ -64,7 +64,11 @@ def terminate(tables: Tables, row: InstanceRow, reason: str, now: Micros) -> Non
 
 
 def continue_as_new(tables: Tables, row: InstanceRow, following: NextExecution, now: Micros) -> None:
-    """Begin the next execution in the place of the one that has ended."""
+    """Begin the next execution in the place of the one that has ended.
+
+    The lease ends with it: a late checkpoint could name a position that the new history has as well.
+    """
+    tables.release_instance(row)
     for child in _close_children(tables, row, now):
         terminate(tables, child, PARENT_CLOSED, now)
     _drop_activities(tables, row)

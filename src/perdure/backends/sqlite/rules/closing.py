@@ -56,7 +56,11 @@ def terminate(unit: Unit, row: InstanceRow, reason: str) -> None:
 
 
 def continue_as_new(unit: Unit, row: InstanceRow, following: NextExecution) -> None:
-    """Begin the next execution in the place of the one that has ended."""
+    """Begin the next execution in the place of the one that has ended.
+
+    The lease ends with it: a late checkpoint could name a position that the new history has as well.
+    """
+    release(unit, row)
     for child in _close_children(unit, row):
         terminate(unit, child, PARENT_CLOSED)
     drop_activities(unit, row)
