@@ -139,7 +139,7 @@ class TestDuplicateIds:
         await client.start(ship.with_options(instance_id="one"), "a")
 
         with pytest.raises(
-            InstanceAlreadyExists, match=r"'one' exists already: a ship that is still running.*'use'"
+            InstanceAlreadyExists, match=r"'one' exists already: workflow 'ship', still running.*'use'"
         ) as caught:
             await client.start(ship.with_options(instance_id="one"), "a")
 
@@ -149,7 +149,7 @@ class TestDuplicateIds:
         handle = await client.start(ship.with_options(instance_id="one"), "a")
         await hand.end()
 
-        with pytest.raises(InstanceAlreadyExists, match=r"has ended \(completed\)"):
+        with pytest.raises(InstanceAlreadyExists, match=r"ended \(completed\)"):
             await client.start(ship.with_options(instance_id="one"), "a")
         await handle.remove()
 
@@ -177,7 +177,7 @@ class TestDuplicateIds:
     async def test_c2_use_with_another_workflow_is_an_error(self, client: Client) -> None:
         await client.start(ship.with_options(instance_id="one"), "a")
 
-        with pytest.raises(InstanceAlreadyExists, match="a ship that is still running, not a anything"):
+        with pytest.raises(InstanceAlreadyExists, match="workflow 'ship', still running; not 'anything'"):
             await client.start(anything.with_options(instance_id="one", if_exists="use"), "a")
 
     async def test_c2_use_signals_the_running_instance(self, client: Client, hand: Hand) -> None:

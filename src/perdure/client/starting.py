@@ -78,10 +78,10 @@ def signal_received(signal: Signal[Any], value: object, payloads: Payloads) -> S
 def already_exists(asked: CreateInstance, found: Existing, options: WorkflowOptions) -> InstanceAlreadyExists:
     """The error that says what has the id, and what to do."""
     instance_id = found.instance_id
-    standing = "is still running" if found.state is State.RUNNING else f"has ended ({found.state})"
-    what = f"instance {instance_id!r} exists already: a {found.workflow} that {standing}"
+    standing = "still running" if found.state is State.RUNNING else f"ended ({found.state})"
+    what = f"instance {instance_id!r} exists already: workflow {found.workflow!r}, {standing}"
     if found.workflow != asked.workflow:
-        return InstanceAlreadyExists(f"{what}, not a {asked.workflow}. Use another instance id", instance_id)
+        return InstanceAlreadyExists(f"{what}; not {asked.workflow!r}. Use another instance id", instance_id)
     if options.idempotency_key is not None and found.digest != asked.digest:
         advice = "It was started with other arguments: one idempotency key stands for one call"
     elif options.if_exists is IfExists.USE:
