@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.app import App
 from perdure.backends.memory.backend import MemoryBackend
 from perdure.client.client import Client
 from perdure.client.handle import Handle
@@ -21,6 +22,10 @@ from perdure.errors import (
 from perdure.model.instance import State
 from perdure.orchestrator import Orchestrator, WorkerSettings
 from perdure.worker.worker import Worker
+from perdure.workflows.context import Context
+from perdure.workflows.definition import workflow
+from perdure.workflows.select import on_receive, otherwise, select
+from perdure.workflows.signal import Signal
 from tests.client.shop import Approval, Order, Receipt, anything, app, approval, checkout, ship
 
 ORDER = Order("7", 100)
@@ -167,3 +172,17 @@ def test_it_takes_every_option_of_the_worker() -> None:
 
 def test_it_is_a_client() -> None:
     assert issubclass(Orchestrator, Client)
+
+
+async def test_c1_the_signal_of_a_start_is_there_at_the_first_step(tmp_path: Path) -> None:
+    """C1: a workflow that only looks, without waiting, finds it."""
+    word = Signal("word", str)
+
+    @workflow
+    async def looks(ctx: Context) -> str:
+        found: str = await select(on_receive(ctx.signal_channel(word), str.upper), otherwise(lambda: "nothing"))
+        return found
+
+    for url in ("memory://", f"sqlite:///{tmp_path}/first-step.db"):
+        async with Orchestrator(url, App(workflows=[looks])) as perdure:
+            assert await perdure.run(looks.with_options(start_signal=word("here"))) == "HERE"

@@ -60,7 +60,7 @@ class Created(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateInstance(Transition[Created | Existing], frozen=True, kw_only=True):
-    """Create an instance, with signals that stand before anything else can arrive.
+    """Create an instance, with signals that its first step finds: ExecutionStarted carries them.
 
     Repeating a `request_id` is success. `if_exists` USE on a taken id gives `Existing`, and appends the signals, once per
     request, if that instance runs and was created with the same workflow and digest; RESTART puts the new one in the

@@ -117,7 +117,7 @@ class MemoryBackend:
             await self._wait(look, timeout_seconds)
         finally:
             self.store.locked(forget)
-        return self._of(instance_id, outcome_of)
+        return await self._of(instance_id, outcome_of)
 
     async def read_events(self, instance_key: int, execution_id: bytes) -> Sequence[HistoryEvent]:
         def read(tables: Tables, now: Micros) -> Sequence[tuple[int, bytes]]:
@@ -147,10 +147,10 @@ class MemoryBackend:
     # --- the operators' half
 
     async def read_instance(self, instance_id: str) -> Instance:
-        return self._of(instance_id, reading.instance_of)
+        return await self._of(instance_id, reading.instance_of)
 
     async def read_executions(self, instance_id: str) -> Sequence[Execution]:
-        return self._of(instance_id, reading.executions_of)
+        return await self._of(instance_id, reading.executions_of)
 
     async def read_history(
         self, instance_id: str, *, execution_id: str | None = None, after: int = -1, limit: int = 1000
@@ -158,19 +158,19 @@ class MemoryBackend:
         def read(row: InstanceRow) -> Sequence[tuple[int, bytes]]:
             return reading.history_of(row, row.execution_id if execution_id is None else bytes.fromhex(execution_id))
 
-        return reading.events_of(self._of(instance_id, read), after=after, limit=limit)
+        return reading.events_of(await self._of(instance_id, read), after=after, limit=limit)
 
     async def read_arguments(self, instance_id: str) -> bytes:
-        return self._of(instance_id, lambda row: row.started.arguments)
+        return await self._of(instance_id, lambda row: row.started.arguments)
 
     async def read_outcome(self, instance_id: str) -> Outcome | None:
-        return self._of(instance_id, outcome_of)
+        return await self._of(instance_id, outcome_of)
 
     async def read_published(self, instance_id: str, key: str) -> bytes | None:
-        return self._of(instance_id, lambda row: row.published.get(key))
+        return await self._of(instance_id, lambda row: row.published.get(key))
 
     async def read_activities(self, instance_id: str) -> Sequence[PendingActivity]:
-        return self._of(instance_id, reading.activities_of)
+        return await self._of(instance_id, reading.activities_of)
 
     async def list_instances(
         self, where: InstanceFilter = _EVERYTHING, *, cursor: str | None = None, limit: int = 50
@@ -225,7 +225,8 @@ class MemoryBackend:
 
     # --- shared by several
 
-    def _of(self, instance_id: str, read: Callable[[InstanceRow], T]) -> T:
+    async def _of(self, instance_id: str, read: Callable[[InstanceRow], T]) -> T:
+        await asyncio.sleep(0)  # who reads in a loop lets others run
         return self.store.locked(lambda tables, now: read(reading.find(tables, instance_id)))
 
     async def _wait(self, look: Callable[[Tables, Micros], Bell | None], timeout_seconds: float) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from perdure.backends.beginnings import begun
 from perdure.backends.endings import MESSAGES_KEPT, deadline_at, outcome_is_result
-from perdure.backends.memory.appending import add_pending, append, arrived, has_seen, remember
+from perdure.backends.memory.appending import append, arrived, has_seen, remember
 from perdure.backends.memory.rows import InstanceRow
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
@@ -26,8 +25,6 @@ def create_instance(tables: Tables, transition: CreateInstance, now: Micros) -> 
             return _existing(row)
         remove_instance(tables, row)
     new = insert(tables, transition, now, parent=None)
-    for signal in transition.signals:
-        add_pending(new, arrived(signal, now))
     tables.place_instance(new, now)
     return Created(instance_key=new.key, execution_id=new.execution_id)
 
@@ -54,7 +51,7 @@ def insert(
         deadline_at=deadline_at(now, start.start_delay, start.timeout),
         parent=parent,
         parent_close=start.parent_close if isinstance(start, StartSubWorkflow) else ParentClose.ABANDON,
-        started=msgspec.structs.replace(start.started, at=now),
+        started=begun(start, now),
         wake_at=now + start.start_delay,
     )
     tables.add_instance(row)

@@ -217,7 +217,7 @@ class Checkpointing:
 
     async def test_what_was_not_consumed_stays(self, store: StoreUnderTest) -> None:
         """A checkpoint may leave out what it didn't apply, in the middle too."""
-        await store.create("order-1", signals=(builders.signal("a"), builders.signal("b"), builders.signal("c")))
+        await store.create("order-1", "a", "b", "c")
         worker = await store.worker()
         task = await worker.claim_workflow_task()
         events = tuple(task.pending[place].event for place in (0, 1, 3))

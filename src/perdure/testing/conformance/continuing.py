@@ -52,7 +52,7 @@ class Continuing:
 
     async def test_signals_and_cancels_that_came_late_go_on(self, store: StoreUnderTest) -> None:
         """B5; the trap "signals lost at continue-as-new": they belong to the instance."""
-        await store.create("order-1", signals=(builders.signal("first"),))
+        await store.create("order-1", "first")
         worker = await store.worker()
         task = await worker.claim_workflow_task()
         await store.signal("order-1", "second")
@@ -69,7 +69,7 @@ class Continuing:
         assert [pending.id for pending in (await worker.claim_workflow_task()).pending] == [4]
 
     async def test_signals_not_consumed_go_on(self, store: StoreUnderTest) -> None:
-        await store.create("order-1", signals=(builders.signal("read"), builders.signal("unread")))
+        await store.create("order-1", "read", "unread")
         worker = await store.worker()
         task = await worker.claim_workflow_task()
         await worker.checkpoint(
@@ -126,6 +126,16 @@ class Continuing:
         task = await worker.run(builders.marked(), closing=builders.continued())
         assert isinstance(await worker.try_checkpoint(task, position=3), Rejected)
 
+    async def test_a_checkpoint_delivered_twice_never_lands_in_the_next_execution(self, store: StoreUnderTest) -> None:
+        """B2, B3: both histories have a position 0; the simulation found it."""
+        await store.create("order-1")
+        worker = await store.worker()
+        task = await worker.claim_workflow_task()
+        written = await worker.checkpoint(task, position=0, closing=builders.continued(), offer=worker.offer())
+        assert written.workflow_task is not None
+        assert isinstance(await worker.try_checkpoint(task, position=0), Rejected)
+        await worker.checkpoint(written.workflow_task, closing=builders.completed())
+
     async def test_the_next_task_comes_back_with_the_commit(self, store: StoreUnderTest) -> None:
         """B2: hand-back."""
         await store.create("order-1")
@@ -133,7 +143,8 @@ class Continuing:
         task = await worker.claim_workflow_task()
         written = await worker.checkpoint(task, closing=builders.continued(), offer=worker.offer())
         assert written.workflow_task is not None
-        assert (written.workflow_task.token, written.workflow_task.position) == (task.token, 0)
+        assert written.workflow_task.position == 0
+        assert written.workflow_task.token != task.token
         await worker.checkpoint(written.workflow_task, closing=builders.completed())
 
     async def test_a_cancel_to_the_id_reaches_who_runs_now(self, store: StoreUnderTest) -> None:

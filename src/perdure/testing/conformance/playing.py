@@ -7,7 +7,7 @@ from typing import Any
 
 from perdure.backends.protocol import Backend, WorkerStart
 from perdure.clock import Micros
-from perdure.model.event import Event
+from perdure.model.event import CarriedSignal, Event, ExecutionStarted
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
     ActivityFailure,
@@ -86,10 +86,12 @@ class StoreUnderTest:
         """A length of time."""
         return round(units * self.unit_seconds * 1_000_000)
 
-    async def create(self, instance_id: str = "order-1", **changes: Any) -> Created:
-        """A new instance."""
+    async def create(self, instance_id: str = "order-1", *signals: str, **changes: Any) -> Created:
+        """A new instance, to which signals of these names have come."""
         outcome = await self.backend.commit(builders.create(instance_id, **changes))
         assert isinstance(outcome, Created), outcome
+        for name in signals:
+            await self.signal(instance_id, name)
         return outcome
 
     async def signal(self, instance_id: str = "order-1", name: str = "approval", **changes: Any) -> None:
@@ -239,3 +241,10 @@ class PlayedWorker:
 def names_of(task: WorkflowTask) -> list[str]:
     """The kinds of a task's pending events, signals by their names."""
     return [getattr(pending.event, "name", type(pending.event).__name__) for pending in task.pending]
+
+
+def carried_by(task: WorkflowTask) -> tuple[CarriedSignal, ...]:
+    """The signals that the execution finds at its first step."""
+    started = task.pending[0].event
+    assert isinstance(started, ExecutionStarted)
+    return started.carried

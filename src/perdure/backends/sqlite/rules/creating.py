@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from perdure.backends.beginnings import begun
 from perdure.backends.endings import deadline_at, outcome_is_result
 from perdure.backends.sqlite.rows import STATES, InstanceRow, encode
 from perdure.backends.sqlite.rules.appending import append, arrived
@@ -28,8 +29,6 @@ def create_instance(unit: Unit, transition: CreateInstance) -> Created | Existin
             return _existing(row)
         unit.remove_instance(row)
     new = insert(unit, transition, transition.request_id)
-    for signal in transition.signals:
-        unit.add_pending(new, arrived(signal, unit.now))
     return Created(instance_key=new.key, execution_id=new.execution_id)
 
 
@@ -38,7 +37,7 @@ def insert(
 ) -> InstanceRow:
     """The row of a new instance, whose id is free."""
     now = unit.now
-    started = at_arrival(start.started, now)
+    started = begun(start, now)
     row = InstanceRow(
         key=unit.keys.draw(now),
         instance_id=start.instance_id,

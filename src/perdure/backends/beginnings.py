@@ -1,0 +1,18 @@
+"""What a store makes of a start."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.clock import Micros
+from perdure.model.checkpoint import StartSubWorkflow
+from perdure.model.event import CarriedSignal, ExecutionStarted
+from perdure.model.transition import CreateInstance
+
+
+def begun(start: CreateInstance | StartSubWorkflow, now: Micros) -> ExecutionStarted:
+    """The first event, with its time of arrival and the signals that the workflow finds at its first step."""
+    if isinstance(start, StartSubWorkflow) or not start.signals:
+        return msgspec.structs.replace(start.started, at=now)
+    carried = tuple(CarriedSignal(signal.name, signal.payload) for signal in start.signals)
+    return msgspec.structs.replace(start.started, at=now, carried=carried)
