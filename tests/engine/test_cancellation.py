@@ -315,3 +315,26 @@ def test_cancelling_again_changes_nothing() -> None:
     assert [kind for kind in twice.kinds() if kind != "CancelRequested"] == [
         kind for kind in first.kinds() if kind != "CancelRequested"
     ]
+
+
+@pytest.mark.parametrize("evicting", [False, True], ids=["cached", "evicted"])
+def test_a_group_that_failed_before_takes_no_cancel_away(evicting: bool) -> None:
+    """Up to 3.12 it leaves the task with a cancel request that nobody takes back; what is owed is paid all the same."""
+
+    @workflow
+    async def run(ctx: Context) -> str:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(act(ctx, "fails"))
+        except* ValueError:
+            pass
+        await act(ctx, "goes on")
+        await asyncio.sleep(3600)
+        return "the cancel was lost"
+
+    case = Run(run, evicting=evicting)
+    case.fail("fails", ValueError())
+    case.cancel()
+    case.complete("goes on")
+
+    assert case.end == "CANCELLED"

@@ -30,7 +30,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.max_attempts is not None and self.max_attempts < 1:
-            raise ConfigurationError(f"max_attempts is {self.max_attempts}: use 1 for a single attempt, None for no end")
+            raise ConfigurationError(
+                f"max_attempts is {self.max_attempts}: use 1 for a single attempt, None for no end"
+            )
         if self.initial_interval < timedelta(0) or self.max_interval < timedelta(0):
             raise ConfigurationError("initial_interval and max_interval can't be negative")
         if self.backoff_coefficient < 1:

@@ -299,5 +299,3 @@ class ClaimTasks(Transition[Claimed], frozen=True, kw_only=True):
     activity_slots: int
     activity_names: frozenset[str]
     versions: frozenset[str] | None = None
-
-
