@@ -44,12 +44,12 @@ layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/import-linter > $(VENV)/layers.txt || { cat $(VENV)/layers.txt; exit 1; }
 
 mypy: $(VENV)/installed-dev
-	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py
+	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py scripts/public_types.py
 
 pyright: export PATH := $(abspath $(BIN)):$(PATH)
 pyright: $(VENV)/installed-dev
 	@pyright > $(VENV)/pyright.txt || { cat $(VENV)/pyright.txt; exit 1; }
-	@pyright --verifytypes perdure --ignoreexternal > $(VENV)/verifytypes.txt || { cat $(VENV)/verifytypes.txt; exit 1; }
+	@$(BIN)/python scripts/public_types.py
 
 bench: $(VENV)/installed-dev ## the benchmarks
 	@$(BIN)/python -m benchmarks

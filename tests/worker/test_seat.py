@@ -10,10 +10,10 @@ from perdure.worker.seat import Result, Seat, Work
 FORMER, CURRENT = b"f" * 16, b"c" * 16
 
 
-def workflow_task(execution_id: bytes) -> WorkflowTask:
+def workflow_task(execution_id: bytes, token: int = 1) -> WorkflowTask:
     return WorkflowTask(
         instance_key=1, instance_id="order-1", execution_id=execution_id, workflow="checkout", queue="default", priority=0,
-        version=None, parent=None, token=1, position=0, history_bytes=0, now=0, pending=(), created_at=0,
+        version=None, parent=None, token=token, position=0, history_bytes=0, now=0, pending=(), created_at=0,
     )  # fmt: skip
 
 
@@ -39,3 +39,13 @@ def test_a_result_of_the_former_execution_never_reaches_the_next_one() -> None:
     seat.sit_down(next_task)
 
     assert seat.sort_out(work) == (Work(next_task, (current,)), (former,))
+
+
+def test_a_task_that_makes_way_for_one_of_another_lease_isnt_forgotten() -> None:
+    """Answers overtake each other, and one of the two leases may hold; the simulation found it."""
+    seat = Seat(workflow_task(CURRENT))
+    first, again, other = workflow_task(CURRENT), workflow_task(CURRENT), workflow_task(CURRENT, token=2)
+
+    assert seat.add_task(first) is None
+    assert seat.add_task(again) is None
+    assert seat.add_task(other) is again

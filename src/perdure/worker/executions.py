@@ -87,7 +87,7 @@ class Executions:
             return
         if seat is None:
             seat = self._seats[task.instance_key] = Seat(task)
-        seat.add_task(task)
+        self._add_task(seat, task)
         self._wake(seat)
 
     def deliver_result(self, task: ActivityTask, end: FinalEnd) -> bool:
@@ -110,6 +110,11 @@ class Executions:
             seat.unload()
         self._seats.clear()
         self._idle.clear()
+
+    def _add_task(self, seat: Seat, task: WorkflowTask) -> None:
+        displaced = seat.add_task(task)
+        if displaced is not None:
+            self._links.spawn(self._release(Seat(displaced)))
 
     # --- one seat at work
 
@@ -211,7 +216,7 @@ class Executions:
         if not keeps or checkpoint.closing is not None:
             seat.unload()
         if outcome.workflow_task is not None:
-            seat.add_task(outcome.workflow_task)
+            self._add_task(seat, outcome.workflow_task)
         elif keeps and checkpoint.closing is not None:
             await self._release(seat)
 

@@ -68,9 +68,14 @@ class Seat:
         self._task: WorkflowTask | None = None
         self._results: list[Result] = []
 
-    def add_task(self, task: WorkflowTask) -> None:
-        """A task has come, by claim or hand-back. The one that came last knows best."""
-        self._task = task
+    def add_task(self, task: WorkflowTask) -> WorkflowTask | None:
+        """A task has come, by claim or hand-back; it is given the place of one that waits already.
+
+        Of two under one lease the last one knows best. Of two leases one is over, and answers overtake each other: gives
+        the task that makes way, whose lease must go back in case it is the one that holds.
+        """
+        displaced, self._task = self._task, task
+        return displaced if displaced is not None and displaced.token != task.token else None
 
     def add_result(self, result: Result) -> bool:
         """Whether the result can be applied here: its execution is the one in memory, or on its way there."""

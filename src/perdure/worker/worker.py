@@ -21,7 +21,7 @@ from perdure.worker.collector import calm_collector
 from perdure.worker.keeper import Aside, in_a_thread
 from perdure.worker.lifespan import entered_lifespan
 from perdure.worker.lives import Lives
-from perdure.worker.options import worker_options
+from perdure.worker.options import WorkerOptions, worker_options
 from perdure.worker.possessions import Possessions
 from perdure.worker.slots import Slots
 from perdure.worker.stopping import StopRequest, stop_on_signals
@@ -67,7 +67,7 @@ class Worker:
         name: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.options = worker_options(
+        self.options: WorkerOptions = worker_options(
             name=name,
             queues=queues,
             workflow_queues=workflow_queues,
