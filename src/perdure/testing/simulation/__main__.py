@@ -18,8 +18,8 @@ def main() -> int:
     if options.seed is not None:
         return _run_one(options.seed)
     if options.forever:
-        return _run_many(itertools.count(options.first), options.processes)
-    return _run_many(range(options.first, options.first + options.seeds), options.processes)
+        return _run_many(itertools.count(options.first), options.processes, stops_at_fault=True)
+    return _run_many(range(options.first, options.first + options.seeds), options.processes, stops_at_fault=False)
 
 
 def _options() -> argparse.Namespace:
@@ -45,25 +45,25 @@ def _run_one(seed: int) -> int:
     return 1 if report.violations else 0
 
 
-def _run_many(seeds: Iterable[int], processes: int | None) -> int:
-    """A fault ends it, when those that run have ended."""
+def _run_many(seeds: Iterable[int], processes: int | None, *, stops_at_fault: bool) -> int:
     begun, done, failed, lost = time.monotonic(), 0, 0, 0
+    said = ""
     try:
         for progress in run_seeds(seeds, processes):
             done += progress.seeds
             lost += progress.workers_lost
+            failed += len(progress.failures)
             for failure in progress.failures:
-                failed += 1
                 print(f"{failure}\n", flush=True)
             rate = done / (time.monotonic() - begun)
-            print(
-                f"\r{done} seeds, {failed} with faults, {lost} workers lost, {rate:.0f} seeds/s",
-                end="",
-                file=sys.stderr,
-            )
+            said = f"{done} seeds, {failed} with faults, {lost} workers lost, {rate:.0f} seeds/s"
+            if sys.stderr.isatty():
+                print(f"\r{said}", end="", file=sys.stderr)
+            if failed and stops_at_fault:
+                break
     except KeyboardInterrupt:
         pass
-    print(file=sys.stderr)
+    print(f"\r{said}", file=sys.stderr)
     return 1 if failed else 0
 
 
