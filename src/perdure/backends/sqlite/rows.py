@@ -17,7 +17,7 @@ from perdure.clock import Micros
 from perdure.errors import StoreCorrupt
 from perdure.model.event import ExecutionStarted
 from perdure.model.failure import Failure
-from perdure.model.instance import Outcome, Parent, State
+from perdure.model.instance import Parent, State
 from perdure.model.retry import StoredRetry
 from perdure.model.task import ActivityTask, PendingEvent, PendingPayload, WorkflowTask
 
@@ -182,18 +182,6 @@ class InstanceRow(msgspec.Struct, eq=False, gc=False):
         if self.worker is not None:
             return HELD
         return WAITING if wake_at > now else READY
-
-    def outcome_as_told(self) -> Outcome:
-        """How it ended. Raises StoreCorrupt."""
-        stored = decode_outcome(self.outcome)
-        return Outcome(
-            instance_id=self.instance_id,
-            workflow=self.workflow,
-            state=STATES[self.state],
-            result=stored.result,
-            failure=stored.failure,
-            reason=stored.reason,
-        )
 
     def first_pending(self) -> tuple[PendingEvent, ...]:
         """ExecutionStarted, while it is still to be applied. Raises StoreCorrupt."""
