@@ -1,72 +1,133 @@
-"""`python -m benchmarks`: run, verify, print."""
+"""`python -m benchmarks`: run the cases, check them, print a table; write JSON and a plot."""
 
 from __future__ import annotations
 
-import json
-import platform
-import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
+from rich.console import Console
+
+from benchmarks.case import Case
+from benchmarks.machine import file_system, machine
+from benchmarks.ours import STORES, ours
+from benchmarks.outcome import Outcome
+from benchmarks.peers import CASES as PEER_CASES
+from benchmarks.peers import PEERS, environments
+from benchmarks.registry import CASES
+from benchmarks.report.as_json import to_json
+from benchmarks.report.plot import to_svg
+from benchmarks.report.summary import summarize
+from benchmarks.report.table import number, print_report
+from benchmarks.rounds import Runner, run_all
+from benchmarks.theirs import Theirs, usable
 
 
 @click.command()
-@click.option("--count", default=6000, show_default=True, help="Workflows in a run.")
-@click.option("--in-flight", default=200, show_default=True, help="Workflows under way at a time.")
-@click.option("--rounds", default=3, show_default=True, help="Runs of each case; medians are printed.")
-@click.option("--store", "stores", multiple=True, help="URL of a store; {dir} is a fresh folder. Repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(count: int, in_flight: int, rounds: int, stores: tuple[str, ...], as_json: bool) -> None:
-    """Time workflows of one activity on each store, and check each run from a fresh process."""
-    stores = stores or ("sqlite:///{dir}/bench.db", "sqlite:///{dir}/bench.db?synchronous=normal", "memory://")
-    rows: dict[str, list[dict[str, Any]]] = {store: [] for store in stores}
-    for _ in range(rounds):
-        for store in stores:
-            rows[store].append(_one_run(store, count, in_flight))
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
+@click.argument("names", metavar="[CASE]...", nargs=-1)
+@click.option("--list", "is_list", is_flag=True, help="List the cases and end.")
+@click.option(
+    "--store", "stores", multiple=True, help="URL of a store; {folder} is a fresh one. Repeatable. All by default."
+)
+@click.option("--rounds", default=3, show_default=True, help="Runs of each case; medians are compared.")
+@click.option(
+    "--quick", "is_quick", is_flag=True, help="Hardly any work: whether it runs at all. The figures say nothing."
+)
+@click.option("--peers/--no-peers", "with_peers", default=True, show_default=True, help="Run other libraries beside.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every run there.")
+@click.option("--svg", "svg_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plot there.")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=tempfile.gettempdir(),
+    show_default=True,
+    help="Where the files of the stores are: the disk counts.",
+)
+def main(  # noqa: PLR0913 - each is an option
+    *,
+    names: tuple[str, ...],
+    is_list: bool,
+    stores: tuple[str, ...],
+    rounds: int,
+    is_quick: bool,
+    with_peers: bool,
+    json_file: Path | None,
+    svg_file: Path | None,
+    folder: Path,
+) -> None:
+    """Time perdure, on every store, and its peers; all cases, or those that are named.
+
+    Contestants take turns within each round. A fresh process checks what each run has left in its store. Ends with 1 if
+    a run of perdure's or its check failed.
+    """
+    cases = _chosen(names)
+    if is_list:
+        _list(cases)
         return
-    click.echo(
-        f"one activity per workflow, {count:,} workflows, {in_flight} in flight, one process; "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    )
-    for store, runs in rows.items():
-        click.echo(_line(store, runs))
+    console = Console(width=max(Console().width, 170))
+    facts = machine() | {"disk": file_system(folder), "began_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"}
+    _print_facts(console, facts)
+    runners: list[Runner] = [ours(template) for template in stores or STORES]
+    if with_peers:
+        runners += _peers(console, cases)
+
+    def tell(outcome: Outcome) -> None:
+        click.echo(_progress(outcome), err=True)
+
+    outcomes = run_all(cases, runners, rounds=rounds, is_quick=is_quick, folder=folder, tell=tell)
+    contestants = [runner.contestant for runner in runners]
+    rows = summarize(cases, contestants, outcomes)
+    print_report(console, cases, contestants, outcomes, rows)
+    if json_file is not None:
+        json_file.write_text(to_json(facts, contestants, outcomes, rows))
+    if svg_file is not None:
+        svg_file.write_text(to_svg(cases, rows))
+    own = {each.name for each in contestants if not each.is_peer}
+    if any(outcome.skipped and outcome.contestant in own for outcome in outcomes):
+        sys.exit(1)
 
 
-def _one_run(store: str, count: int, in_flight: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        url = store.format(dir=Path(folder))
-        figures = _in_a_process("run", url, count, in_flight)
-        if not url.startswith("memory:"):
-            figures |= _in_a_process("verify", url, count, in_flight)
-    return figures
+def _chosen(names: Sequence[str]) -> list[Case]:
+    unknown = sorted(set(names) - set(CASES))
+    if unknown:
+        raise click.UsageError(f"there is no case {', '.join(unknown)}; there are {', '.join(CASES)}")
+    return [case for name, case in CASES.items() if not names or name in names]
 
 
-def _in_a_process(what: str, url: str, count: int, in_flight: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.one_run", what, url, str(count), str(in_flight)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"{what} on {url} failed:\n{done.stderr}")
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+def _list(cases: Sequence[Case]) -> None:
+    for case in cases:
+        click.echo(
+            f"{case.name:17} {case.summary} ({', '.join(case.stores)}{'; peers' if case.name in PEER_CASES else ''})"
+        )
 
 
-def _line(store: str, runs: list[dict[str, Any]]) -> str:
-    def median(name: str) -> float:
-        return float(statistics.median(run[name] for run in runs))
+def _print_facts(console: Console, facts: dict[str, object]) -> None:
+    console.print("; ".join(f"{name}: {value}" for name, value in facts.items()), highlight=False, markup=False)
+    if facts["disk"] in {"tmpfs", "ramfs"}:
+        console.print(
+            "These files are in memory: syncing costs nothing there. Choose a disk with --folder.", style="red"
+        )
 
-    best = max(run["workflows_per_second"] for run in runs)
-    return (
-        f"{store:45} {median('workflows_per_second'):>8,.0f} wf/s (best {best:,})   "
-        f"{median('cpu_us_per_workflow'):6.1f} us cpu/wf   "
-        f"p50 {median('latency_p50_ms'):.2f} ms  p99 {median('latency_p99_ms'):.2f} ms"
-    )
+
+def _peers(console: Console, cases: Sequence[Case]) -> list[Theirs]:
+    names = {case.name for case in cases}
+    wanted = {name: peer for name, peer in PEERS.items() if peer.cases & names}
+    if wanted:
+        click.echo(f"making sure of {', '.join(wanted)}; at the first time, their packages are installed", err=True)
+    ready, reasons = usable(wanted, environments.ensure)
+    for name, reason in reasons.items():
+        console.print(f"{name} is left out: {reason}", style="yellow", highlight=False, markup=False)
+    return ready
+
+
+def _progress(outcome: Outcome) -> str:
+    headline = CASES[outcome.case].measures[0]
+    found = outcome.figures.get(headline.figure)
+    said = outcome.skipped or ("" if found is None else f"{number(found)} {headline.unit}")
+    return f"round {outcome.round}  {outcome.case:16} {outcome.contestant:24} {said}"
 
 
 if __name__ == "__main__":

@@ -1,21 +1,46 @@
-"""One run, or one check, in a process of its own: `python -m benchmarks.one_run run|verify URL COUNT IN_FLIGHT`."""
+"""One run, or one check, in a process of its own: `python -m benchmarks.one_run run|verify CASE URL SCALE`.
+
+Prints one line of JSON: of a run its figures and settings, of a check what was looked at. SCALE is JSON too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from typing import Any
 
-from benchmarks import throughput, verification
+from benchmarks.case import Case, Scale
+from benchmarks.registry import CASES
 
 
-def main(what: str, url: str, count: str, in_flight: str) -> None:
-    """Print the figures as JSON."""
-    if what == "run":
-        figures = asyncio.run(throughput.run(url, int(count), int(in_flight)))
-    else:
-        figures = asyncio.run(verification.verify(url, int(count)))
-    print(json.dumps(figures))
+def is_shared(store: str) -> bool:
+    """Whether another process can open the store."""
+    return not store.startswith("memory:") and ":memory:" not in store
+
+
+async def run(case: Case, store: str, scale: Scale) -> dict[str, Any]:
+    """The run, with its check where nobody else can look into the store."""
+    measured = await case.run(store, **scale)
+    outcome: dict[str, Any] = {
+        "figures": {name: float(f"{value:.5g}") for name, value in measured.figures.items()},
+        "settings": measured.settings,
+        "scale": dict(scale),
+    }
+    if not is_shared(store):
+        outcome["verified"] = await case.verify(store, **scale) | {"by": "the same process: the store ends with it"}
+    return outcome
+
+
+async def verify(case: Case, store: str, scale: Scale) -> dict[str, Any]:
+    """The check of a store that a process has left behind."""
+    return {"verified": await case.verify(store, **scale) | {"by": "a fresh process"}}
+
+
+def main(what: str, case: str, store: str, scale: str) -> None:
+    """Print the outcome as JSON."""
+    do = run if what == "run" else verify
+    print(json.dumps(asyncio.run(do(CASES[case], store, json.loads(scale)))))
 
 
 if __name__ == "__main__":

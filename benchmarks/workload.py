@@ -1,8 +1,10 @@
-"""The workflows that are timed."""
+"""The workflows that several cases time."""
 
 from __future__ import annotations
 
-from perdure import App, Context, activity, workflow
+from perdure import App, Context, Signal, activity, workflow
+
+go_on = Signal("go_on", int)
 
 
 @activity
@@ -26,4 +28,19 @@ async def steps_in_a_row(ctx: Context, steps: int) -> int:
     return total
 
 
-app = App(workflows=[one_activity, steps_in_a_row], activities=[double])
+@workflow
+async def wait_for_signal(ctx: Context, x: int) -> int:
+    """Nothing, until somebody says so."""
+    return x + await ctx.signal_channel(go_on).receive()
+
+
+ONE_ACTIVITY_EVENTS = ("ExecutionStarted", "ActivityScheduled", "ActivityCompleted", "ExecutionCompleted")
+WAIT_EVENTS = ("ExecutionStarted", "SignalReceived", "ExecutionCompleted")
+
+
+def events_in_a_row(steps: int) -> tuple[str, ...]:
+    """The history of `steps_in_a_row`."""
+    return ("ExecutionStarted", *("ActivityScheduled", "ActivityCompleted") * steps, "ExecutionCompleted")
+
+
+app = App(workflows=[one_activity, steps_in_a_row, wait_for_signal], activities=[double])

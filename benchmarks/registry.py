@@ -1,0 +1,45 @@
+"""The cases, in the order in which they run and are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.case import Case
+from benchmarks.cases import (
+    fan_out,
+    full_store,
+    idle_latency,
+    one_activity,
+    processes,
+    recovery,
+    replay,
+    signal_latency,
+    start_only,
+    steps_in_a_row,
+    ten_in_a_row,
+    timers,
+    tree,
+    waiting_evicted,
+    waiting_kept,
+)
+
+CASES: Mapping[str, Case] = {
+    each.CASE.name: each.CASE
+    for each in (
+        one_activity,
+        ten_in_a_row,
+        steps_in_a_row,
+        fan_out,
+        tree,
+        start_only,
+        idle_latency,
+        signal_latency,
+        timers,
+        replay,
+        recovery,
+        processes,
+        waiting_kept,
+        waiting_evicted,
+        full_store,
+    )
+}

@@ -1,0 +1,99 @@
+"""Peers as contestants: other libraries that do the work of a case, each in its own virtual environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.case import Case
+from benchmarks.outcome import Contestant, Outcome
+from benchmarks.programs import ProgramFailed, output_of
+
+_LIMIT_SECONDS = 120.0
+_QUICK = 20
+_FIGURES = ("rate", "p50_ms", "p99_ms", "seconds", "count", "cpu_us_per_unit", "commits_per_unit", "peak_rss_mb")
+
+
+class Scale(Protocol):
+    """How much of a case a peer does: peers differ by a factor of a thousand, and a round must end."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+
+
+class Peer(Protocol):
+    """What `benchmarks.peers` has for each peer."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cases(self) -> frozenset[str]:
+        """The cases that it can do."""
+        ...
+
+    @property
+    def durability(self) -> str: ...
+    @property
+    def differs(self) -> str: ...
+    def scale(self, case: str) -> Scale: ...
+    def command(self, case: str, *, count: int, in_flight: int, folder: Path) -> list[str]:
+        """A program whose last line on stdout is JSON, with `verified` and figures of the names of ours."""
+        ...
+
+
+class Theirs:
+    """A peer. A case that failed once isn't tried again in the next round."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.contestant = Contestant(name=peer.name, durability=peer.durability, differs=peer.differs)
+        self._peer = peer
+        self._hopeless: dict[str, str] = {}
+
+    def takes(self, case: Case) -> bool:
+        """Whether the peer can do this case."""
+        return case.name in self._peer.cases
+
+    def run(self, case: Case, round: int, folder: Path, *, is_quick: bool) -> Outcome:  # noqa: A002 - the word for it
+        """A run; the peer's own program checks it."""
+        asked = self._peer.scale(case.name)
+        count = min(asked.count, _QUICK) if is_quick else asked.count
+        in_flight = min(asked.in_flight, count)
+        try:
+            if case.name in self._hopeless:
+                raise ProgramFailed(self._hopeless[case.name])
+            command = self._peer.command(case.name, count=count, in_flight=in_flight, folder=folder)
+            found = _answer(output_of(command, limit_seconds=_LIMIT_SECONDS))
+        except ProgramFailed as problem:
+            self._hopeless[case.name] = str(problem)
+            return Outcome(case=case.name, contestant=self._peer.name, round=round, skipped=str(problem))
+        return Outcome(
+            case=case.name,
+            contestant=self._peer.name,
+            round=round,
+            figures={name: float(found[name]) for name in _FIGURES if found.get(name) is not None},
+            settings=found.get("settings", {}),
+            scale={"count": count, "in_flight": in_flight},
+            verified={"by": "its own program"},
+        )
+
+
+def _answer(output: str) -> dict[str, Any]:
+    """The last line. Raises ProgramFailed if it isn't what was agreed."""
+    try:
+        found: dict[str, Any] = json.loads((output.strip().splitlines() or [""])[-1])
+    except ValueError as problem:
+        raise ProgramFailed(f"its last line is no JSON: {problem}") from problem
+    if not found.get("verified"):
+        raise ProgramFailed("it did not find what it had counted")
+    return found
+
+
+def usable(peers: Mapping[str, Peer], ensure: Callable[[str], str | None]) -> tuple[list[Theirs], dict[str, str]]:
+    """Those that can run here, and why the others can't. `ensure` makes an environment, which may take minutes."""
+    reasons = {name: ensure(name) for name in peers}
+    ready = [Theirs(peer) for name, peer in peers.items() if reasons[name] is None]
+    return ready, {name: reason for name, reason in reasons.items() if reason is not None}
