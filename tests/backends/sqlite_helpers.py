@@ -33,6 +33,15 @@ def commits(store: StoreUnderTest) -> int:
     return store.backend.commits
 
 
+async def traced(store: StoreUnderTest) -> list[str]:
+    """A list to which every statement of the writing connection is added from now on."""
+    statements: list[str] = []
+    assert isinstance(store.backend, SqliteBackend)
+    await store.backend._write(lambda unit: unit.connection.set_trace_callback(statements.append))
+    statements.clear()
+    return statements
+
+
 _PRELUDE = """
 import asyncio, os, sys
 from pathlib import Path

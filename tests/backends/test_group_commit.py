@@ -87,7 +87,7 @@ async def test_draining_waits_for_jobs_under_way_and_then_refuses_more() -> None
     await draining
     assert future.done()
     with pytest.raises(StoreUnavailable, match="closed"):
-        mailbox.submit("too late")
+        await mailbox.submit("too late")
 
 
 async def test_a_cancelled_caller_disturbs_nobody() -> None:

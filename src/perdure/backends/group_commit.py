@@ -40,15 +40,6 @@ class Job:
         self.outcome: object = None
         self.error: BaseException | None = None
 
-    def settle(self) -> None:
-        """Tell the caller; on its own event loop."""
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.outcome)
-        else:
-            self.future.set_exception(self.error)
-
 
 class Mailbox:
     """One event loop's side of a committer: collects the jobs of a turn, and settles those that come back."""
@@ -67,10 +58,11 @@ class Mailbox:
         return self._under_way > 0 or bool(self._waiting)
 
     def submit(self, work: object) -> asyncio.Future[object]:
-        """A future for the outcome of `work`. It goes over with all else of this turn of the loop."""
-        if self._refusal is not None:
-            raise self._refusal.with_traceback(None)
+        """A future for the outcome of `work`. It goes over with all else of this turn of the loop. Raises nothing."""
         future: asyncio.Future[object] = self.loop.create_future()
+        if self._refusal is not None:
+            future.set_exception(self._refusal.with_traceback(None))
+            return future
         waiting = self._waiting
         waiting.append(Job(work, future, self))
         if len(waiting) == 1:
@@ -90,10 +82,16 @@ class Mailbox:
             self._hand_over(waiting)
 
     def settle(self, jobs: list[Job]) -> None:
-        """Tell the callers how their jobs went."""
+        """Tell the callers how their jobs went; on their event loop."""
         self._under_way -= len(jobs)
         for job in jobs:
-            job.settle()
+            future = job.future
+            if future.done():
+                continue
+            if job.error is None:
+                future.set_result(job.outcome)
+            else:
+                future.set_exception(job.error)
         if self._drained is not None and not self._under_way and not self._drained.done():
             self._drained.set_result(None)
 

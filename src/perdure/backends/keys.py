@@ -26,5 +26,8 @@ class KeySource:
 
     def draw(self, now: Micros) -> int:
         """A key over all that were drawn here before."""
-        self._last = max(draw_key(now, self._random_token), self._last + 1)
-        return self._last
+        last = self._last + 1
+        if last <= now << _RANDOM_BITS:
+            last = draw_key(now, self._random_token)
+        self._last = last
+        return last

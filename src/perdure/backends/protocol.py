@@ -14,6 +14,7 @@ Rules that hold for all of it, each tested by `perdure.testing.conformance`:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -82,6 +83,14 @@ class Tasks(Protocol):
 
         Cancelling the caller doesn't take a transition back that was on its way. Raises StoreUnavailable if whether
         it took place isn't known (repeat it: its ids make that safe), another StoreError if it did not.
+        """
+        ...
+
+    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+        """`commit` without a task of its own: the transition is on its way when this returns.
+
+        The future's callbacks run on the event loop on which the store was opened, in the order in which transitions of
+        one instance were committed. Raises nothing: an error is the future's.
         """
         ...
 

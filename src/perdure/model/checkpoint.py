@@ -27,7 +27,7 @@ class NewActivity(msgspec.Struct, frozen=True, kw_only=True):
     total_timeout: Micros | None = None
     queue_timeout: Micros | None = None
     heartbeat_timeout: Micros | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
 
 
 class CancelActivity(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class StartSubWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     timeout: Micros | None = None
     start_delay: Micros = 0
-    tags: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = {}
     parent_close: ParentClose = ParentClose.CANCEL
     """What the end of the sender's execution, of whatever kind, does to the instance if it still runs then."""
     replaces_failed: bool = False
@@ -122,5 +122,5 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     activities: tuple[NewActivity, ...] = ()
     cancelled_activities: tuple[CancelActivity, ...] = ()
     messages: tuple[Message, ...] = ()
-    published: Mapping[str, bytes] = msgspec.field(default_factory=dict[str, bytes])
+    published: Mapping[str, bytes] = {}
     closing: Closing | None = None

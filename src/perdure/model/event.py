@@ -37,7 +37,7 @@ class ExecutionStarted(AppliedEvent, frozen=True, array_like=True, kw_only=True,
     version: str | None = None
     """App(version=) of who started it."""
     carried: tuple[CarriedSignal, ...] = ()
-    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     """What propagators carry."""
     execution_number: int = 1
     """Counts the executions of the instance, from 1."""

@@ -97,5 +97,5 @@ class ActivityTask(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_timeout: Micros | None = None
     heartbeat_details: bytes | None = None
     last_failure: Failure | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     cancel_requested: bool = False

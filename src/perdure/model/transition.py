@@ -49,14 +49,43 @@ class Existing(msgspec.Struct, frozen=True, kw_only=True):
     """Of its arguments."""
 
 
+class Checkpointed(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoint is durable.
+
+    `activities` and `workflow_task` came back to the worker under leases of its own. `events_bytes` is what the
+    history grew by.
+    """
+
+    activities: tuple[ActivityTask, ...] = ()
+    workflow_task: WorkflowTask | None = None
+    events_bytes: int = 0
+
+
 # --- create ---------------------------------------------------------------------------------------------------------
 
 
+class FirstStep(msgspec.Struct, frozen=True, kw_only=True):
+    """The first workflow task of an instance that isn't there yet: workflow code has run one step ahead of the store.
+
+    `checkpoint` follows position 0 and begins with the ExecutionStarted as it was applied. `release` as in
+    CompleteWorkflowTask; `offer` names the worker.
+    """
+
+    checkpoint: Checkpoint
+    offer: Offer
+    release: bool = False
+
+
 class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """A new instance, or the one that the same request made before."""
+    """A new instance, or the one that the same request made before.
+
+    `first` is there if the first step was taken with it; the worker holds the instance under `token` then.
+    """
 
     instance_key: int
     execution_id: bytes
+    token: int = 0
+    first: Checkpointed | None = None
 
 
 class CreateInstance(Transition[Created | Existing], frozen=True, kw_only=True):
@@ -79,16 +108,22 @@ class CreateInstance(Transition[Created | Existing], frozen=True, kw_only=True):
     version: str | None = None
     timeout: Micros | None = None
     start_delay: Micros = 0
-    tags: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = {}
     if_exists: IfExists = IfExists.RAISE
     signals: tuple[SignalReceived, ...] = ()
+    first_step: FirstStep | None = None
 
 
 # --- append ---------------------------------------------------------------------------------------------------------
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """The event stands in the instance's queue, or did already (same message id)."""
+    """The event stands in the instance's queue, or did already (same message id).
+
+    `workflow_task` came back to the offering worker, under its lease.
+    """
+
+    workflow_task: WorkflowTask | None = None
 
 
 class NotAppended(msgspec.Struct, frozen=True):
@@ -104,21 +139,11 @@ class AppendEvent(Transition[Appended | NotAppended], frozen=True, kw_only=True)
     instance_id: str
     event: SignalReceived | CancelRequested
     keep: Micros = 7 * 24 * 3600 * 1_000_000
+    offer: Offer | None = None
+    """Of the instance's workflow task alone."""
 
 
 # --- workflow task --------------------------------------------------------------------------------------------------
-
-
-class Checkpointed(msgspec.Struct, frozen=True, kw_only=True):
-    """The checkpoint is durable.
-
-    `activities` and `workflow_task` came back to the worker under leases of its own. `events_bytes` is what the
-    history grew by.
-    """
-
-    activities: tuple[ActivityTask, ...] = ()
-    workflow_task: WorkflowTask | None = None
-    events_bytes: int = 0
 
 
 class Rejected(msgspec.Struct, frozen=True):

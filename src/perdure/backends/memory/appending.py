@@ -6,7 +6,8 @@ import heapq
 
 import msgspec
 
-from perdure.backends.memory.rows import InstanceRow
+from perdure.backends.memory.leasing import hand_back_or_place
+from perdure.backends.memory.rows import NOTHING, InstanceRow
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
 from perdure.model.event import CancelRequested, SignalReceived
@@ -23,22 +24,29 @@ def append_event(tables: Tables, transition: AppendEvent, now: Micros) -> Append
     if not row.is_running:
         return NotAppended(row.state)
     remember(tables, row, transition.message_id, now + transition.keep)
-    append(tables, row, arrived(transition.event, now), now)
-    return Appended()
+    arrive(row, arrived(transition.event, now), now)
+    return Appended(workflow_task=hand_back_or_place(tables, transition.offer, row, now))
 
 
 def append(tables: Tables, row: InstanceRow, event: PendingPayload, now: Micros) -> None:
     """Append to a running instance, which is due at once."""
+    arrive(row, event, now)
+    tables.place_instance(row, now)
+
+
+def arrive(row: InstanceRow, event: PendingPayload, now: Micros) -> None:
+    """As `append`, but who calls it gives the instance its place."""
     add_pending(row, event)
     # A stuck instance waits for its retry or for resume, whatever arrives meanwhile.
     if row.stuck_reason is None and (row.wake_at is None or row.wake_at > now):
         row.wake_at = now
     row.updated_at = now
-    tables.place_instance(row, now)
 
 
 def add_pending(row: InstanceRow, event: PendingPayload) -> None:
     """Give the event its number; when the instance is due is up to the caller."""
+    if row.pending is NOTHING:
+        row.pending = {}
     row.pending[row.next_pending_id] = PendingEvent(row.next_pending_id, event)
     row.next_pending_id += 1
 
@@ -56,6 +64,8 @@ def has_seen(row: InstanceRow, message_id: bytes, now: Micros) -> bool:
 
 def remember(tables: Tables, row: InstanceRow, message_id: bytes, expires_at: Micros) -> None:
     """Remember a message id until then."""
+    if row.receipts is NOTHING:
+        row.receipts = {}
     row.receipts[message_id] = expires_at
     heapq.heappush(tables.receipts, (expires_at, row.key, message_id))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from perdure.backends.endings import LOSSES_IN_A_ROW, waited_too_long, waits_until, worker_lost
-from perdure.backends.memory.appending import append
-from perdure.backends.memory.leasing import hand_back_workflow_task
+from perdure.backends.memory.appending import arrive
+from perdure.backends.memory.leasing import hand_back_or_place
 from perdure.backends.memory.rows import ActivityRow
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
@@ -32,24 +32,31 @@ def complete_activity_task(tables: Tables, transition: CompleteActivityTask, now
     number = row.spec.number
     match transition.end:
         case ActivityResult(result=result):
-            _finish(tables, row, ActivityCompleted(at=now, number=number, result=result), now)
+            _end(tables, row, ActivityCompleted(at=now, number=number, result=result), now)
         case ActivityFailure(failure=failure, cancelled=cancelled):
             event = ActivityFailed(at=now, number=number, failure=failure, attempts=row.attempt, cancelled=cancelled)
-            _finish(tables, row, event, now)
+            _end(tables, row, event, now)
         case ActivityRetry(failure=failure, delay=delay):
             row.attempt, row.lost, row.last_failure = row.attempt + 1, 0, failure
             _give_back(tables, row, now + delay, now)
         case ActivityReleased():
             _give_back(tables, row, now, now)
-    task = hand_back_workflow_task(tables, transition.offer, row.instance, now) if row.is_waited_for else None
-    return Recorded(workflow_task=task)
+    if not row.is_waited_for:
+        return Recorded()
+    return Recorded(workflow_task=hand_back_or_place(tables, transition.offer, row.instance, now))
 
 
 def _finish(tables: Tables, row: ActivityRow, event: ActivityCompleted | ActivityFailed, now: Micros) -> None:
     """The activity has ended; its instance hears of it if it still waits."""
+    _end(tables, row, event, now)
+    if row.is_waited_for:
+        tables.place_instance(row.instance, now)
+
+
+def _end(tables: Tables, row: ActivityRow, event: ActivityCompleted | ActivityFailed, now: Micros) -> None:
     tables.remove_activity(row)
     if row.is_waited_for:
-        append(tables, row.instance, event, now)
+        arrive(row.instance, event, now)
 
 
 def _give_back(tables: Tables, row: ActivityRow, due_at: Micros, now: Micros) -> None:

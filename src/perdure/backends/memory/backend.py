@@ -17,6 +17,7 @@ from perdure.backends.memory.store import MemoryStore
 from perdure.backends.memory.tables import Tables
 from perdure.backends.memory.waking import Bell, Waiter
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
+from perdure.backends.timeouts import Timeouts
 from perdure.clock import Micros, to_datetime
 from perdure.errors import ConfigurationError
 from perdure.model.inspection import (
@@ -63,13 +64,15 @@ class MemoryBackend:
 
     def __init__(self, store: MemoryStore | str = "memory://") -> None:
         self.store = _store_of(store) if isinstance(store, str) else store
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timeouts: Timeouts[bool] | None = None
 
     @property
     def url(self) -> str:
         return f"memory://{self.store.name}"
 
     async def open(self) -> None:
-        pass
+        self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         pass
@@ -81,6 +84,15 @@ class MemoryBackend:
 
     async def commit(self, transition: Transition[O]) -> O:
         return self.store.commit(transition)
+
+    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+        """The future is done when this returns."""
+        future: asyncio.Future[O] = (self._loop or asyncio.get_running_loop()).create_future()
+        try:
+            future.set_result(self.store.commit(transition))
+        except Exception as problem:
+            future.set_exception(problem)
+        return future
 
     async def start_worker(self, start: WorkerStart) -> int:
         return self.store.write(lambda tables, now: workers.start_worker(tables, start, now))
@@ -104,20 +116,31 @@ class MemoryBackend:
         await self._wait(look, timeout_seconds)
 
     async def wait_for_outcome(self, instance_id: str, timeout_seconds: float) -> Outcome | None:
-        def look(tables: Tables, now: Micros) -> Bell | None:
-            row = reading.find(tables, instance_id)
-            return tables.ends[instance_id] if row.is_running else None
+        def look(tables: Tables, now: Micros) -> Outcome | Bell:
+            outcome = outcome_of(reading.find(tables, instance_id))
+            if outcome is not None:
+                return outcome
+            bell = tables.ends[instance_id]
+            bell.add(waiter)
+            return bell
 
-        def forget(tables: Tables, now: Micros) -> None:
-            bell = tables.ends.get(instance_id)
-            if bell is not None and not bell.has_waiters:
+        def leave(tables: Tables, now: Micros) -> None:
+            bell.remove(waiter)
+            if not bell.has_waiters and tables.ends.get(instance_id) is bell:
                 del tables.ends[instance_id]
 
+        waiter, is_rung = self._waiter(), False
+        found = self.store.locked(look)
+        if isinstance(found, Outcome):
+            await asyncio.sleep(0)  # who asks in a loop lets others run
+            return found
+        bell = found
         try:
-            await self._wait(look, timeout_seconds)
+            is_rung = await waiter.wait(timeout_seconds)
         finally:
-            self.store.locked(forget)
-        return await self._of(instance_id, outcome_of)
+            if not is_rung:
+                self.store.locked(leave)
+        return self.store.locked(lambda tables, now: outcome_of(reading.find(tables, instance_id)))
 
     async def read_events(self, instance_key: int, execution_id: bytes) -> Sequence[HistoryEvent]:
         def read(tables: Tables, now: Micros) -> Sequence[tuple[int, bytes]]:
@@ -225,13 +248,19 @@ class MemoryBackend:
 
     # --- shared by several
 
+    def _waiter(self) -> Waiter:
+        loop = asyncio.get_running_loop()
+        if self._timeouts is None or loop is not self._loop:
+            self._loop, self._timeouts = loop, Timeouts(loop, outcome=False)
+        return Waiter(loop, self._timeouts)
+
     async def _of(self, instance_id: str, read: Callable[[InstanceRow], T]) -> T:
         await asyncio.sleep(0)  # who reads in a loop lets others run
         return self.store.locked(lambda tables, now: read(reading.find(tables, instance_id)))
 
     async def _wait(self, look: Callable[[Tables, Micros], Bell | None], timeout_seconds: float) -> None:
         """Wait for the bell that `look` gives; None is: there is nothing to wait for."""
-        waiter = Waiter()
+        waiter = self._waiter()
 
         def wait_at_bell(tables: Tables, now: Micros) -> Bell | None:
             bell = look(tables, now)

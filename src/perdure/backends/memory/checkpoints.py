@@ -6,7 +6,7 @@ from perdure.backends.endings import cancelled_unstarted
 from perdure.backends.event_rows import encode_events
 from perdure.backends.memory.appending import add_pending
 from perdure.backends.memory.closing import administer, continue_as_new, end, write_history
-from perdure.backends.memory.leasing import hand_back_activities, hand_back_workflow_task
+from perdure.backends.memory.leasing import hand_back_activities, hand_back_or_place
 from perdure.backends.memory.messages import deliver
 from perdure.backends.memory.rows import ActivityRow, InstanceRow
 from perdure.backends.memory.tables import Tables
@@ -14,7 +14,14 @@ from perdure.clock import Micros
 from perdure.model.checkpoint import Checkpoint, Closing, NewActivity
 from perdure.model.event import MarkedStuck
 from perdure.model.instance import Outcome
-from perdure.model.transition import Checkpointed, CompleteWorkflowTask, MarkStuck, Rejected, ReleaseInstance
+from perdure.model.transition import (
+    Checkpointed,
+    CompleteWorkflowTask,
+    FirstStep,
+    MarkStuck,
+    Rejected,
+    ReleaseInstance,
+)
 
 
 def complete_workflow_task(tables: Tables, transition: CompleteWorkflowTask, now: Micros) -> Checkpointed | Rejected:
@@ -24,22 +31,29 @@ def complete_workflow_task(tables: Tables, transition: CompleteWorkflowTask, now
     reason = _broken_fence(tables, row, transition)
     if reason is not None:
         return Rejected(reason)
-    checkpoint = transition.checkpoint
-    encoded = encode_events(checkpoint.events)  # the last thing that can fail
+    encoded = encode_events(transition.checkpoint.events)  # the last thing that can fail
+    for fused in transition.fused:
+        tables.remove_activity(tables.activities[fused.activity_key])
+    return write_checkpoint(tables, row, transition, encoded, now)
+
+
+def write_checkpoint(
+    tables: Tables, row: InstanceRow, step: CompleteWorkflowTask | FirstStep, encoded: bytes, now: Micros
+) -> Checkpointed:
+    """Write a checkpoint whose fences hold; `encoded` are its events."""
+    checkpoint = step.checkpoint
     if checkpoint.events:
         write_history(row, encoded, len(checkpoint.events))
-    new = _apply(tables, row, transition, now)
+    new = _apply(tables, row, checkpoint, now)
     if checkpoint.closing is not None:
         _close(tables, row, checkpoint.closing, now)
-    if transition.release:
+    if step.release:
         tables.release_instance(row)
-    activities = hand_back_activities(tables, transition.offer, new, now)
+    activities = hand_back_activities(tables, step.offer, new, now)
     for activity in new:
         if activity.worker is None:
             tables.place_activity(activity, now)
-    task = None if transition.release else hand_back_workflow_task(tables, transition.offer, row, now)
-    if task is None:
-        tables.place_instance(row, now)
+    task = hand_back_or_place(tables, None if step.release else step.offer, row, now)
     return Checkpointed(
         activities=activities, workflow_task=task, events_bytes=len(encoded) if checkpoint.events else 0
     )
@@ -59,23 +73,22 @@ def _broken_fence(tables: Tables, row: InstanceRow, transition: CompleteWorkflow
     return None
 
 
-def _apply(tables: Tables, row: InstanceRow, transition: CompleteWorkflowTask, now: Micros) -> list[ActivityRow]:
+def _apply(tables: Tables, row: InstanceRow, checkpoint: Checkpoint, now: Micros) -> list[ActivityRow]:
     """Write all but events and the end; gives the new activities, which have no place in the lines yet."""
-    checkpoint = transition.checkpoint
     row.claimed = False
     row.is_fresh = False
     row.stuck_reason, row.stuck_attempts, row.lost = None, 0, 0
     row.updated_at = now
     for pending_id in checkpoint.consumed:
         row.pending.pop(pending_id, None)
-    for fused in transition.fused:
-        tables.remove_activity(tables.activities[fused.activity_key])
     # Workflow code that has ended waits for none of its activities: those that would begin now never do.
     new = [] if checkpoint.closing is not None else [_insert(tables, row, spec, now) for spec in checkpoint.activities]
-    new = _cancel_activities(tables, row, checkpoint, new, now)
+    if checkpoint.cancelled_activities:
+        new = _cancel_activities(tables, row, checkpoint, new, now)
     for message in checkpoint.messages:
         deliver(tables, row, message, now)
-    row.published.update(checkpoint.published)
+    if checkpoint.published:
+        row.published = {**row.published, **checkpoint.published}
     row.wake_at = now if row.pending else checkpoint.next_timer_at
     return new
 

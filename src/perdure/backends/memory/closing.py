@@ -72,7 +72,8 @@ def continue_as_new(tables: Tables, row: InstanceRow, following: NextExecution, 
     for child in _close_children(tables, row, now):
         terminate(tables, child, PARENT_CLOSED, now)
     _drop_activities(tables, row)
-    row.past.append(
+    row.past = (
+        *row.past,
         PastExecution(
             execution_id=row.execution_id,
             number=row.started.execution_number,
@@ -80,7 +81,7 @@ def continue_as_new(tables: Tables, row: InstanceRow, following: NextExecution, 
             ended_at=now,
             position=row.position,
             history=row.history,
-        )
+        ),
     )
     row.execution_id = following.execution_id
     row.workflow = following.workflow

@@ -32,7 +32,7 @@ def put_blob(tables: Tables, instance_key: int, blob_id: bytes, data: bytes) -> 
     if tables.blobs.setdefault(blob_id, (instance_key, data))[0] == instance_key:
         row = tables.instances.get(instance_key)
         if row is not None:
-            row.blob_ids.add(blob_id)
+            row.blob_ids = {*row.blob_ids, blob_id}
 
 
 def read_blob(tables: Tables, blob_id: bytes) -> bytes:

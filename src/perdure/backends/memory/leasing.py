@@ -8,9 +8,10 @@ from perdure.backends.admission import Rank, admit, next_permit_at, permits, tak
 from perdure.backends.memory.lines import Line, in_order
 from perdure.backends.memory.rows import ActivityRow, InstanceRow, WorkerRow
 from perdure.backends.memory.tables import Tables
+from perdure.backends.protocol import WorkerStart
 from perdure.clock import Micros
 from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
-from perdure.model.transition import Claimed, ClaimTasks, Offer
+from perdure.model.transition import Claimed, ClaimTasks, CreateInstance, Offer
 
 
 def claim_tasks(tables: Tables, transition: ClaimTasks, now: Micros) -> Claimed:
@@ -18,7 +19,8 @@ def claim_tasks(tables: Tables, transition: ClaimTasks, now: Micros) -> Claimed:
     if worker is None:
         return Claimed(now=now)
     worker.bell.is_rung = False
-    instance_lines = _instance_lines(tables, worker, transition)
+    served = _served_lines(tables, transition.workflow_queues, transition.workflow_names, transition.versions)
+    instance_lines = [worker.held, *served]
     activity_lines = _activity_lines(tables, transition.activity_queues, transition.activity_names)
     for line in (*instance_lines, *activity_lines.values()):
         line.advance(now)
@@ -43,13 +45,15 @@ def alive(tables: Tables, worker_key: int) -> WorkerRow | None:
 # --- workflow tasks
 
 
-def _instance_lines(tables: Tables, worker: WorkerRow, transition: ClaimTasks) -> list[Line]:
-    lines = [worker.held]
-    for queue in dict.fromkeys(transition.workflow_queues):
-        for (workflow, version), line in tables.instance_lines.get(queue, {}).items():
-            if workflow in transition.workflow_names and _accepts(transition.versions, version):
-                lines.append(line)
-    return lines
+def _served_lines(
+    tables: Tables, queues: Iterable[str], names: frozenset[str], versions: frozenset[str] | None
+) -> list[Line]:
+    return [
+        line
+        for queue in dict.fromkeys(queues)
+        for (workflow, version), line in tables.instance_lines.get(queue, {}).items()
+        if workflow in names and _accepts(versions, version)
+    ]
 
 
 def _accepts(versions: frozenset[str] | None, version: str | None) -> bool:
@@ -69,12 +73,29 @@ def _claim_workflow_tasks(
     return tuple(tasks)
 
 
+def may_begin(tables: Tables, worker: WorkerRow, start: CreateInstance, now: Micros) -> bool:
+    """Whether the worker's next claim would bring the new instance before all others.
+
+    What the worker itself holds stands on no queue: it goes on whoever begins.
+    """
+    settings = worker.start
+    if start.start_delay > 0 or not _serves(settings, start.queue, start.workflow, start.version):
+        return False
+    for line in _served_lines(tables, settings.workflow_queues, settings.workflow_names, settings.versions):
+        if not len(line):
+            continue
+        line.advance(now)
+        first = line.first()
+        # Whoever is there already is older.
+        if first is not None and first[0][0] <= -start.priority:
+            return False
+    return True
+
+
 def lease_instance(tables: Tables, worker: WorkerRow, row: InstanceRow, now: Micros) -> WorkflowTask:
     """Hand the instance's workflow task out. A worker that holds the instance already keeps its token."""
     if row.worker is None:
-        row.token = tables.random_token()
-        row.worker = worker
-        worker.instances[row.key] = row
+        hold_instance(tables, worker, row)
     row.claimed = True
     tables.place_instance(row, now)
     assert row.token is not None
@@ -98,6 +119,13 @@ def lease_instance(tables: Tables, worker: WorkerRow, row: InstanceRow, now: Mic
     )
 
 
+def hold_instance(tables: Tables, worker: WorkerRow, row: InstanceRow) -> None:
+    """Lease an instance that nobody holds."""
+    row.token = tables.random_token()
+    row.worker = worker
+    worker.instances[row.key] = row
+
+
 def _pending(row: InstanceRow) -> tuple[PendingEvent, ...]:
     if row.is_fresh:
         return (PendingEvent(0, row.started), *row.pending.values())
@@ -111,20 +139,23 @@ def hand_back_workflow_task(tables: Tables, offer: Offer | None, row: InstanceRo
     worker = alive(tables, offer.worker_key)
     if worker is None or row.wake_at is None or row.wake_at > now:
         return None
-    if row.worker is None and not _serves(worker, row):
+    if row.worker is None and not _serves(worker.start, row.queue, row.workflow, row.version):
         return None
     if row.worker is not None and row.worker is not worker:
         return None
     return lease_instance(tables, worker, row, now)
 
 
-def _serves(worker: WorkerRow, row: InstanceRow) -> bool:
-    start = worker.start
-    return (
-        row.queue in start.workflow_queues
-        and row.workflow in start.workflow_names
-        and _accepts(start.versions, row.version)
-    )
+def hand_back_or_place(tables: Tables, offer: Offer | None, row: InstanceRow, now: Micros) -> WorkflowTask | None:
+    """The same; an instance that doesn't come back gets its place, where others find it."""
+    task = hand_back_workflow_task(tables, offer, row, now)
+    if task is None:
+        tables.place_instance(row, now)
+    return task
+
+
+def _serves(start: WorkerStart, queue: str, workflow: str, version: str | None) -> bool:
+    return queue in start.workflow_queues and workflow in start.workflow_names and _accepts(start.versions, version)
 
 
 # --- activity tasks
@@ -221,31 +252,37 @@ def lease_activities(
 
 
 def hand_back_activities(
-    tables: Tables, offer: Offer | None, new: Iterable[ActivityRow], now: Micros
+    tables: Tables, offer: Offer | None, new: Sequence[ActivityRow], now: Micros
 ) -> tuple[ActivityTask, ...]:
     """Lease of `new`, which are due and in no line yet, what the committing worker may have."""
-    worker = None if offer is None or offer.activities <= 0 else alive(tables, offer.worker_key)
-    if offer is None or worker is None:
+    if not new or offer is None or offer.activities <= 0:
+        return ()
+    worker = alive(tables, offer.worker_key)
+    if worker is None:
         return ()
     candidates = [row for row in new if row.queue in offer.activity_queues and row.spec.name in offer.activity_names]
     if not candidates:
         return ()
-    candidates.sort(key=lambda row: row.rank)
-    lines = _activity_lines(tables, offer.activity_queues, offer.activity_names)
+    if len(candidates) > 1:
+        candidates.sort(key=lambda row: row.rank)
     free = _permits(tables, offer.activity_queues, now)
-    ahead = _first_rank(lines, free, now)
+    ahead = _first_rank(tables, offer, free, now)
     return lease_activities(tables, worker, admit(candidates, slots=offer.activities, permits=free, ahead=ahead), now)
 
 
-def _first_rank(lines: dict[tuple[str, str], Line], free: dict[str, int | None], now: Micros) -> Rank | None:
+def _first_rank(tables: Tables, offer: Offer, free: dict[str, int | None], now: Micros) -> Rank | None:
+    """Of those that wait and could be leased to who offers."""
     first: Rank | None = None
-    for (queue, _), line in lines.items():
+    for queue in offer.activity_queues:
         if free.get(queue) == 0:
             continue
-        line.advance(now)
-        head = line.first()
-        if head is not None and (first is None or head[0] < first):
-            first = head[0]
+        for name, line in tables.activity_lines.get(queue, {}).items():
+            if name not in offer.activity_names or not len(line):
+                continue
+            line.advance(now)
+            head = line.first()
+            if head is not None and (first is None or head[0] < first):
+                first = head[0]
     return first
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from perdure.backends.admission import Bucket, Rank, rank_of
 from perdure.backends.memory.lines import Line
@@ -17,6 +19,23 @@ from perdure.model.inspection import QueueLimits
 from perdure.model.instance import Parent, State
 from perdure.model.options import ParentClose
 from perdure.model.task import PendingEvent
+
+
+class _Nothing(dict[Any, Any]):
+    """Empty for good: who has something to keep puts a dict of its own in its place."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        raise TypeError("this dict is shared by all rows that have nothing")
+
+    setdefault = update = __ior__ = __setitem__  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dataclasses want a default to have one
+        return id(self)
+
+
+NOTHING: Final[dict[Any, Any]] = _Nothing()
+"""Of 100,000 instances that wait, most have nothing pending, published or running: an empty dict for each would be most of
+their memory."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,16 +78,16 @@ class InstanceRow:
     position: int = 0
     history_bytes: int = 0
     history: list[tuple[int, bytes]] = field(default_factory=list)
-    past: list[PastExecution] = field(default_factory=list)
+    past: Sequence[PastExecution] = ()
     next_pending_id: int = 1
-    pending: dict[int, PendingEvent] = field(default_factory=dict)
-    activities: dict[int, ActivityRow] = field(default_factory=dict)
+    pending: dict[int, PendingEvent] = NOTHING
+    activities: dict[int, ActivityRow] = NOTHING
     """Of the current execution, by number; those whose end is waited for."""
-    dropped: dict[int, ActivityRow] = field(default_factory=dict)
+    dropped: dict[int, ActivityRow] = NOTHING
     """Those that a worker runs and whose end nobody waits for, by key."""
-    published: dict[str, bytes] = field(default_factory=dict)
-    receipts: dict[bytes, Micros] = field(default_factory=dict)
-    blob_ids: set[bytes] = field(default_factory=set)
+    published: dict[str, bytes] = NOTHING
+    receipts: dict[bytes, Micros] = NOTHING
+    blob_ids: AbstractSet[bytes] = frozenset()
 
     worker: WorkerRow | None = None
     token: int | None = None

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from perdure.backends.memory import appending, attempts, checkpoints, creating, leasing, operators
+from perdure.backends.memory import appending, attempts, checkpoints, creating, leasing, operators, starting
 from perdure.backends.memory.tables import Tables
+from perdure.backends.memory.tokens import Tokens
 from perdure.backends.memory.waking import wake
-from perdure.clock import Clock, Micros, SystemClock, random_token
+from perdure.clock import Clock, Micros, SystemClock
 from perdure.errors import StoreSealed
 from perdure.model import transition as transitions
 
@@ -21,7 +22,7 @@ O = TypeVar("O")  # noqa: E741 - the outcome
 T = TypeVar("T")
 
 _HANDLERS: dict[type, Callable[[Tables, Any, Micros], Any]] = {
-    transitions.CreateInstance: creating.create_instance,
+    transitions.CreateInstance: starting.create_instance,
     transitions.AppendEvent: appending.append_event,
     transitions.CompleteWorkflowTask: checkpoints.complete_workflow_task,
     transitions.ReleaseInstance: checkpoints.release_instance,
@@ -41,18 +42,27 @@ class MemoryStore:
     """The rows behind `MemoryBackend`s. `clock` and `random_token` (63 random bits) can be those of a simulation."""
 
     def __init__(
-        self, *, clock: Clock | None = None, random_token: Callable[[], int] = random_token, name: str = ""
+        self, *, clock: Clock | None = None, random_token: Callable[[], int] | None = None, name: str = ""
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.name = name
-        self._tables = Tables(random_token)
+        self._now = self.clock.now
+        self._tables = Tables(random_token or Tokens().draw)
         self._lock = threading.Lock()
 
     def commit(self, transition: transitions.Transition[O]) -> O:
         """Carry out a transition."""
         handler = _HANDLERS[type(transition)]
-        outcome: O = self.write(lambda tables, now: handler(tables, transition, now))
-        return outcome
+        tables = self._tables
+        with self._lock:
+            if tables.sealed_for is not None:
+                raise _sealed(tables.sealed_for)
+            try:
+                outcome: O = handler(tables, transition, self._now())
+            finally:
+                if tables.to_wake:
+                    _wake_all(tables)
+            return outcome
 
     def write(self, change: Callable[[Tables, Micros], T]) -> T:
         """Carry out a change, unless the store is sealed."""
@@ -63,9 +73,17 @@ class MemoryStore:
         tables = self._tables
         with self._lock:
             if refuse_sealed and tables.sealed_for is not None:
-                raise StoreSealed(f"the store was moved to {tables.sealed_for}", tables.sealed_for)
+                raise _sealed(tables.sealed_for)
             try:
-                return change(tables, self.clock.now())
+                return change(tables, self._now())
             finally:
-                wake(tables.to_wake)  # it only schedules: nobody runs before the lock is released
-                tables.to_wake.clear()
+                _wake_all(tables)
+
+
+def _sealed(target: str) -> StoreSealed:
+    return StoreSealed(f"the store was moved to {target}", target)
+
+
+def _wake_all(tables: Tables) -> None:
+    wake(tables.to_wake)  # it only schedules: nobody runs before the lock is released
+    tables.to_wake.clear()

@@ -11,6 +11,7 @@ from perdure.backends.endings import waits_until
 from perdure.backends.keys import KeySource, draw_key
 from perdure.backends.memory.lines import Line, Schedule
 from perdure.backends.memory.rows import (
+    NOTHING,
     ActivityRow,
     InstanceRow,
     QuestionRow,
@@ -91,7 +92,10 @@ class Tables:
 
     def add_activity(self, row: ActivityRow) -> None:
         self.activities[row.key] = row
-        row.instance.activities[row.spec.number] = row
+        instance = row.instance
+        if instance.activities is NOTHING:
+            instance.activities = {}
+        instance.activities[row.spec.number] = row
 
     def remove_activity(self, row: ActivityRow) -> None:
         self.release_activity(row)
@@ -109,7 +113,7 @@ class Tables:
             self.remove_activity(row)
             return
         row.instance.activities.pop(row.spec.number, None)
-        row.instance.dropped[row.key] = row
+        row.instance.dropped = {**row.instance.dropped, row.key: row}
         row.is_waited_for = False
 
     def release_activity(self, row: ActivityRow) -> None:

@@ -8,13 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from perdure.backends.timeouts import Timeouts
+
 
 class Waiter:
     """One coroutine that waits, made on its own loop."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._woken: asyncio.Future[bool] = self._loop.create_future()
+    __slots__ = ("_loop", "_timeouts", "_woken")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts[bool]) -> None:
+        self._loop = loop
+        self._timeouts = timeouts
+        self._woken: asyncio.Future[bool] = loop.create_future()
 
     def wake(self) -> None:
         """From any thread; waking twice, or after the loop has gone, is no error."""
@@ -28,16 +33,11 @@ class Waiter:
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Whether it was woken in time."""
-        # A third of what asyncio.wait with a time-out costs, and there is one for each result that somebody waits for.
-        timer = self._loop.call_later(max(0.0, timeout_seconds), self._set, False)
-        try:
-            return await self._woken
-        finally:
-            timer.cancel()
+        return await self._timeouts.wait(self._woken, timeout_seconds)
 
-    def _set(self, is_in_time: bool = True) -> None:
+    def _set(self) -> None:
         if not self._woken.done():
-            self._woken.set_result(is_in_time)
+            self._woken.set_result(True)
 
 
 class Bell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -88,9 +89,16 @@ class SqliteBackend:
     # --- the hot half
 
     async def commit(self, transition: Transition[O]) -> O:
+        return await self.submit(transition)
+
+    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+        desk = self._desk
+        if desk is None:
+            return _failed(self._not_open())
+        future = desk.submit(transition)
         if type(transition) is ClaimTasks:
-            return await self._claim(transition)  # type: ignore[return-value]
-        return await self._at_desk.submit(transition)  # type: ignore[return-value]
+            desk.claims(transition.worker_key, future)  # type: ignore[arg-type]
+        return future  # type: ignore[return-value]
 
     async def start_worker(self, start: WorkerStart) -> int:
         presence = self._opened.presence
@@ -253,23 +261,17 @@ class SqliteBackend:
     @property
     def _opened(self) -> Hub:
         if self._hub is None:
-            raise StoreUsageError(f"The store {self.url} isn't open: await its open() first.")
+            raise self._not_open()
         return self._hub
 
     @property
     def _at_desk(self) -> Desk:
         if self._desk is None:
-            raise StoreUsageError(f"The store {self.url} isn't open: await its open() first.")
+            raise self._not_open()
         return self._desk
 
-    async def _claim(self, transition: ClaimTasks) -> object:
-        bell = self._at_desk.bells.get(transition.worker_key)
-        if bell is None:
-            return await self._at_desk.submit(transition)
-        bell.claim_begins()
-        claimed = await self._at_desk.submit(transition)
-        bell.claim_ended(getattr(claimed, "next_due_at", None))
-        return claimed
+    def _not_open(self) -> StoreUsageError:
+        return StoreUsageError(f"The store {self.url} isn't open: await its open() first.")
 
     async def _write(self, change: Callable[[Unit], T], *, when_sealed: bool = False) -> T:
         return cast("T", await self._at_desk.submit(Chore(change, when_sealed=when_sealed)))
@@ -290,3 +292,9 @@ class SqliteBackend:
             rows, has_more = await self._read(page)
             events.extend(history.decode_rows(rows, position - 1))
         return events if limit is None else events[:limit]
+
+
+def _failed(problem: StoreUsageError) -> asyncio.Future[O]:
+    future: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+    future.set_exception(problem)
+    return future

@@ -7,6 +7,7 @@ import asyncio
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.sqlite.wakes import Wakes
 from perdure.clock import Clock, Micros
+from perdure.model.transition import Claimed
 
 _SECOND = 1_000_000
 
@@ -54,7 +55,10 @@ class Bell:
         """What was committed up to here is seen by the claim."""
         self._is_rung = False
 
-    def claim_ended(self, next_due_at: Micros | None) -> None:
+    def claim_ended(self, claim: asyncio.Future[Claimed]) -> None:
+        if claim.cancelled() or claim.exception() is not None:
+            return
+        next_due_at = claim.result().next_due_at
         if next_due_at is not None:
             self.ring_at(next_due_at)
 

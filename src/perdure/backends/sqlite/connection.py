@@ -12,7 +12,7 @@ import msgspec
 from perdure.errors import ConfigurationError, StoreUsageError
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING and upserts as the statements use them
-_STATEMENTS = 256  # as many prepared ones are kept; the store has about 100
+_STATEMENTS = 512  # as many prepared ones are kept; the store has about 100, a dozen of them in up to 20 sizes
 
 
 class SqliteOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perdure.backends.group_commit import Job, Mailbox
 from perdure.backends.protocol import WorkerStart
@@ -14,9 +14,11 @@ from perdure.backends.sqlite.inspection.outcomes import read_ended
 from perdure.backends.sqlite.reader import Reader
 from perdure.backends.sqlite.wakes import Wakes
 from perdure.backends.sqlite.writer import Writer
+from perdure.backends.timeouts import Timeouts
 from perdure.clock import Clock
 from perdure.errors import StoreError
 from perdure.model.instance import Outcome
+from perdure.model.transition import Claimed
 
 _WATCH_SECONDS = 1.0
 _LISTEN_SECONDS = 0.5  # the writer listens for twice as long
@@ -39,6 +41,7 @@ class Desk:
         self._clock = clock
         self._outcomes: Outcomes = {}
         self._replies: dict[bytes, asyncio.Future[bytes | None]] = {}
+        self._timeouts: Timeouts[Any] = Timeouts(loop, outcome=None)
         self._waiting = 0
         self._listener: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -148,6 +151,13 @@ class Desk:
             return
         await self._listening(bell.wait(timeout_seconds))
 
+    def claims(self, worker_key: int, claim: asyncio.Future[Claimed]) -> None:
+        """A claim is on its way: what is committed from here on rings again."""
+        bell = self.bells.get(worker_key)
+        if bell is not None:
+            bell.claim_begins()
+            claim.add_done_callback(bell.claim_ended)
+
     def questions_taken(self, worker_key: int) -> None:
         """The worker reads its questions now."""
         bell = self.bells.get(worker_key)
@@ -190,21 +200,25 @@ class Desk:
             del self._replies[question_id]
 
     async def _wait(self, waiter: asyncio.Future[T | None], timeout_seconds: float) -> T | None:
-        timer = self._loop.call_later(max(0.0, timeout_seconds), lambda: _settle(waiter, None))
+        self._listens()
         try:
-            return await self._listening(waiter)
+            found: T | None = await self._timeouts.wait(waiter, timeout_seconds)
+            return found
         finally:
-            timer.cancel()
+            self._waiting -= 1
 
     async def _listening(self, waiting: Awaitable[T]) -> T:
         """Have the writer look for what other processes write, for as long as this waits."""
-        self._waiting += 1
-        if self._listener is None:
-            self._listen()
+        self._listens()
         try:
             return await waiting
         finally:
             self._waiting -= 1
+
+    def _listens(self) -> None:
+        self._waiting += 1
+        if self._listener is None:
+            self._listen()
 
     def _listen(self) -> None:
         """One timer, however many wait, and none for each of them."""

@@ -1,23 +1,15 @@
 """Every statement of the hot half, as a constant: sqlite3 keeps a prepared statement for each text.
 
-Valid on SQLite 3.35. Lists are passed as one JSON text, so that their length doesn't change the statement.
+What a batch writes by the row is a Bulk (bulk.py). Valid on SQLite 3.35. Lists are passed as one JSON text, so that their length doesn't change the statement.
 """
 
 from __future__ import annotations
 
+from perdure.backends.sqlite import bulk
 from perdure.backends.sqlite.rows import ACTIVITY_COLUMNS, INSTANCE_COLUMNS
 
 I_COLUMNS = ", ".join(INSTANCE_COLUMNS)
 A_COLUMNS = ", ".join(ACTIVITY_COLUMNS)
-
-
-def _insert(table: str, columns: tuple[str, ...]) -> str:
-    return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
-
-
-def _update(table: str, columns: tuple[str, ...]) -> str:
-    return f"update {table} set {', '.join(f'{column} = ?' for column in columns)} where key = ?"
-
 
 # --- instances
 
@@ -25,28 +17,56 @@ INSTANCE_BY_KEY = f"select {I_COLUMNS} from perdure_instances where key = ?"
 INSTANCE_BY_ID = f"select {I_COLUMNS} from perdure_instances where instance_id = ?"
 INSTANCES_BY_KEYS = f"select {I_COLUMNS} from perdure_instances where key in (select value from json_each(?))"
 INSTANCES_BY_IDS = f"select {I_COLUMNS} from perdure_instances where instance_id in (select value from json_each(?))"
-INSERT_INSTANCE = _insert("perdure_instances", INSTANCE_COLUMNS)
-INSERT_FRESH = """insert into perdure_instances (
-        key, instance_id, execution_id, workflow, queue, priority, version, created_at, deadline_at, request_id, digest,
-        wake_at, phase, tags, started,
-        began_at, updated_at, execution_number, state, position, history_bytes, open_activities, children,
-        pending_count, next_pending, claimed, suspended, stuck_attempts, lost
-    ) values (?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, -1), ?, ?, ?, ?, nullif(?, ''), ?,
-        ?, ?, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)"""
-"""A new one without a parent, to which nothing has happened yet."""
+INSERT_INSTANCE = bulk.insert("perdure_instances", INSTANCE_COLUMNS)
 
 # The hot statements are made for how sqlite3 binds values: None and bytes cost it 0.3 µs each, as much as a row's place
 # in an index, for it looks for an adapter first; int, str and bytearray 0.05. Hence the nullif, -1 and '' being nobody's.
-LEASE_COLUMNS = ("worker", "token", "claimed", "wake_at", "phase")
-STEP_COLUMNS = (
-    *LEASE_COLUMNS,
-    "updated_at",
-    "position",
-    "history_bytes",
-    "open_activities",
-    "pending_count",
-    "next_pending",
+_NO_NUMBER, _NO_TEXT, _GIVEN = "nullif({}, -1)", "nullif({}, '')", "{}"
+_LEASE = {
+    "worker": _NO_NUMBER,
+    "token": _NO_NUMBER,
+    "claimed": _GIVEN,
+    "wake_at": _NO_NUMBER,
+    "phase": _GIVEN,
+}
+_STEP = {
+    "updated_at": _GIVEN,
+    "position": _GIVEN,
+    "history_bytes": _GIVEN,
+    "open_activities": _GIVEN,
+    "pending_count": _GIVEN,
+    "next_pending": _GIVEN,
+}
+_BIRTH = {
+    "key": _GIVEN,
+    "instance_id": _GIVEN,
+    "execution_id": _GIVEN,
+    "workflow": _GIVEN,
+    "queue": _GIVEN,
+    "priority": _GIVEN,
+    "version": _NO_TEXT,
+    "created_at": _GIVEN,
+    "deadline_at": _NO_NUMBER,
+    "request_id": _GIVEN,
+    "digest": _GIVEN,
+    "tags": _NO_TEXT,
+    "began_at": _GIVEN,
+}
+_UNTOUCHED = {"execution_number": 1, "state": 0, "children": 0, "suspended": 0, "stuck_attempts": 0, "lost": 0}
+_UNSTEPPED = {"position": 0, "history_bytes": 0, "open_activities": 0, "pending_count": 0, "next_pending": 1}
+
+INSERT_FRESH = bulk.insert(
+    "perdure_instances",
+    {**_BIRTH, "wake_at": _GIVEN, "phase": _GIVEN, "started": _GIVEN, "updated_at": _GIVEN},
+    {**_UNTOUCHED, **_UNSTEPPED, "claimed": 0},
 )
+"""A new one without a parent, to which nothing has happened yet."""
+
+INSERT_BEGUN = bulk.insert("perdure_instances", {**_BIRTH, **_LEASE, **_STEP}, _UNTOUCHED)
+"""A new one without a parent, which has taken its first step and waits."""
+
+LEASE_COLUMNS = tuple(_LEASE)
+STEP_COLUMNS = (*_LEASE, *_STEP)
 OTHER_COLUMNS = tuple(
     column
     for column in INSTANCE_COLUMNS
@@ -54,16 +74,15 @@ OTHER_COLUMNS = tuple(
     and not column.startswith("parent_")
 )
 
-_LEASE = "worker = nullif(?, -1), token = nullif(?, -1), claimed = ?, wake_at = nullif(?, -1), phase = ?"
-_STEP = """updated_at = ?, position = ?, history_bytes = ?, open_activities = ?, pending_count = ?, next_pending = ?"""
-
-UPDATE_LEASE = f"update perdure_instances set {_LEASE} where key = ?"
-UPDATE_STEP = f"update perdure_instances set {_LEASE}, {_STEP} where key = ?"
-UPDATE_BEGUN = f"update perdure_instances set {_LEASE}, {_STEP}, started = null where key = ?"
-UPDATE_ENDED = f"""update perdure_instances set {_STEP}, state = ?, ended_at = ?, outcome = ?,
-    worker = null, token = null, claimed = 0, wake_at = null, phase = 0, suspended = 0, stuck_reason = null
-    where key = ?"""
-UPDATE_RESHAPED = _update("perdure_instances", (*STEP_COLUMNS, *OTHER_COLUMNS))
+UPDATE_LEASE = bulk.update("perdure_instances", _LEASE)
+UPDATE_STEP = bulk.update("perdure_instances", {**_LEASE, **_STEP})
+UPDATE_BEGUN = bulk.update("perdure_instances", {**_LEASE, **_STEP}, ", started = null")
+UPDATE_ENDED = bulk.update(
+    "perdure_instances",
+    {**_STEP, "state": _GIVEN, "ended_at": _GIVEN, "outcome": _GIVEN},
+    ", worker = null, token = null, claimed = 0, wake_at = null, phase = 0, suspended = 0, stuck_reason = null",
+)
+UPDATE_RESHAPED = bulk.update("perdure_instances", (*STEP_COLUMNS, *OTHER_COLUMNS))
 
 READY_INSTANCES = """select -priority, key from perdure_instances
     where phase = 1 and queue = ? and workflow in (select value from json_each(?))
@@ -73,6 +92,9 @@ HELD_INSTANCES = """select -priority, key from perdure_instances
     where phase = 3 and worker = ? and wake_at <= ? order by priority desc, key limit ?"""
 PROMOTE_INSTANCES = "update perdure_instances set phase = 1 where phase = 2 and queue = ? and wake_at <= ?"
 IS_INSTANCE_DUE = "select 1 from perdure_instances where phase = 2 and queue = ? and wake_at <= ? limit 1"
+DO_INSTANCES_WAIT = """select exists (select 1 from perdure_instances where phase = 2 and queue = ? and wake_at <= ?),
+    exists (select 1 from perdure_instances where phase = 1 and queue = ?)"""
+"""Whether the moment of any has come, and whether any is ready: mostly none, and then no more is asked."""
 NEXT_INSTANCE_DUE = """select wake_at from perdure_instances
     where phase = 2 and queue = ? and wake_at > ? and workflow in (select value from json_each(?))
         and (? is null or version in (select value from json_each(?)))
@@ -94,24 +116,45 @@ RUNNING_CHILDREN = """select key from perdure_instances
 
 # --- executions, events, pending events
 
-INSERT_EXECUTION = "insert into perdure_executions values (?, ?, ?, ?, ?, ?, ?)"
-INSERT_EVENTS = "insert into perdure_events values (?, ?, ?, ?)"
+INSERT_EXECUTION = bulk.insert(
+    "perdure_executions",
+    ("instance_key", "number", "execution_id", "state", "started_at", "ended_at", "history_length"),
+)
+INSERT_EVENTS = bulk.insert("perdure_events", ("instance_key", "execution_number", "position", "events"))
 PENDING_OF = "select id, event from perdure_pending where instance_key = ? order by id"
-INSERT_PENDING = "insert into perdure_pending values (?, ?, ?)"
+INSERT_PENDING = bulk.insert("perdure_pending", ("instance_key", "id", "event"))
 CLEAR_PENDING = "delete from perdure_pending where instance_key = ?"
-DELETE_PENDING = "delete from perdure_pending where instance_key = ? and id = ?"
+DELETE_PENDING = bulk.Bulk(
+    "delete from perdure_pending where (instance_key, id) in (select column1, column2 from (values {}))", 2
+)
 
 # --- activities
 
 ACTIVITY_BY_KEY = f"select {A_COLUMNS} from perdure_activities where key = ?"
 ACTIVITIES_BY_KEYS = f"select {A_COLUMNS} from perdure_activities where key in (select value from json_each(?))"
 ACTIVITIES_OF = f"select {A_COLUMNS} from perdure_activities where instance_key = ? order by number"
-INSERT_ACTIVITY = _insert("perdure_activities", ACTIVITY_COLUMNS)
-INSERT_FRESH_ACTIVITY = """insert into perdure_activities (
-        key, instance_key, execution_number, number, name, queue, priority, scheduled_at, expires_at, worker, token,
-        limited, phase, body, due_at, attempt, lost, cancel_requested, orphaned
-    ) values (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, -1), nullif(?, -1), nullif(?, -1), ?, ?, ?,
-        ?, 1, 0, 0, 0)"""
+INSERT_ACTIVITY = bulk.insert("perdure_activities", ACTIVITY_COLUMNS)
+INSERT_FRESH_ACTIVITY = bulk.insert(
+    "perdure_activities",
+    {
+        "key": _GIVEN,
+        "instance_key": _GIVEN,
+        "execution_number": _GIVEN,
+        "number": _GIVEN,
+        "name": _GIVEN,
+        "queue": _GIVEN,
+        "priority": _GIVEN,
+        "scheduled_at": _GIVEN,
+        "due_at": _GIVEN,
+        "expires_at": _NO_NUMBER,
+        "worker": _NO_NUMBER,
+        "token": _NO_NUMBER,
+        "limited": _GIVEN,
+        "phase": _GIVEN,
+        "body": _GIVEN,
+    },
+    {"attempt": 1, "lost": 0, "cancel_requested": 0, "orphaned": 0},
+)
 """A new one whose first attempt has had no end."""
 
 ATTEMPT_COLUMNS = (
@@ -129,14 +172,16 @@ ATTEMPT_COLUMNS = (
 )
 """What an attempt changes."""
 
-UPDATE_ACTIVITY = _update("perdure_activities", ATTEMPT_COLUMNS)
-DELETE_ACTIVITY = "delete from perdure_activities where key = ?"
+UPDATE_ACTIVITY = bulk.update("perdure_activities", ATTEMPT_COLUMNS)
+DELETE_ACTIVITY = bulk.Bulk("delete from perdure_activities where key in (values {})", 1)
 
 READY_ACTIVITIES = """select -priority, instance_key, number, key from perdure_activities
     where phase = 1 and queue = ? and name in (select value from json_each(?))
     order by priority desc, instance_key, number limit ?"""
 PROMOTE_ACTIVITIES = "update perdure_activities set phase = 1 where phase = 2 and queue = ? and due_at <= ?"
 IS_ACTIVITY_DUE = "select 1 from perdure_activities where phase = 2 and queue = ? and due_at <= ? limit 1"
+DO_ACTIVITIES_WAIT = """select exists (select 1 from perdure_activities where phase = 2 and queue = ? and due_at <= ?),
+    exists (select 1 from perdure_activities where phase = 1 and queue = ?)"""
 NEXT_ACTIVITY_DUE = """select due_at from perdure_activities
     where phase = 2 and queue = ? and due_at > ? and name in (select value from json_each(?)) order by due_at limit 1"""
 TOLD_ACTIVITIES = "select key, token from perdure_activities where cancel_requested = 1 and worker = ?"
@@ -147,10 +192,9 @@ ACTIVITIES_EXPIRED = """select key from perdure_activities
 
 # --- the rest
 
-PUBLISH = """insert into perdure_published values (?, ?, ?)
-    on conflict (instance_key, name) do update set value = excluded.value"""
+PUBLISH = bulk.insert("perdure_published", ("instance_key", "name", "value"), how="or replace")
 RECEIPT = "select expires_at from perdure_receipts where instance_key = ? and message_id = ?"
-INSERT_RECEIPT = "insert or replace into perdure_receipts values (?, ?, ?)"
+INSERT_RECEIPT = bulk.insert("perdure_receipts", ("instance_key", "message_id", "expires_at"), how="or replace")
 FORGET_RECEIPTS = "delete from perdure_receipts where expires_at <= ?"
 
 SEAL_TARGET = "select target from perdure_seal"

@@ -1,7 +1,7 @@
 """The unit of work: the rows that a batch of transitions reads and changes, between the tables and the rules.
 
-The rules (transitions/) change rows in memory and say so; the unit writes what has changed, each row once, by a handful
-of `executemany`. So a cached step costs no reads and one write per row, however many transitions of a batch touch it.
+The rules (rules/) change rows in memory and say so; the unit writes what has changed, each row once, by a handful of
+statements (bulk.py). So a cached step costs no reads and one write per row, however many transitions of a batch touch it.
 
 Rows stay here between batches. That is sound for as long as this connection is the only one that writes: `begin` asks
 SQLite (`pragma data_version`) whether anybody else has committed since, inside the write transaction, and forgets
@@ -25,6 +25,7 @@ from perdure.backends.endings import MESSAGES_KEPT
 from perdure.backends.keys import KeySource
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.sqlite import statements as sql
+from perdure.backends.sqlite.heads import Heads
 from perdure.backends.sqlite.rows import (
     BEGUN,
     ENDED,
@@ -59,8 +60,7 @@ class Unit:
         self.keys = KeySource(self.draw_token)
         self.wakes = Wakes()
         self.writes = Writes(connection)
-        self.heads: dict[object, object] = {}
-        """What hand-back has found at the heads of queues; good until something is written there."""
+        self.heads = Heads()
         self._instances: dict[int, InstanceRow] = {}
         self._keys: dict[str, int] = {}
         self._activities: dict[int, ActivityRow] = {}
@@ -94,7 +94,8 @@ class Unit:
     def flush(self) -> None:
         """Write what has changed, so that queries see it."""
         if self.writes.flush(self):
-            self.heads.clear()
+            self.heads.activities.clear()
+        self.heads.written()
 
     def committed(self) -> None:
         """Let go of rows that no step will need again."""
@@ -174,6 +175,10 @@ class Unit:
         self._instances[row.key] = row
         self._keys[row.instance_id] = row.key
         self.writes.instances[row.key] = row
+        if row.started is not None:
+            self.writes.bytes += len(row.started)
+        if row.worker is None:
+            self.heads.loose.append(row)
 
     def change(self, row: InstanceRow, shape: int = STEPPED) -> None:
         """The row has changed, in what `shape` says."""
@@ -184,6 +189,8 @@ class Unit:
         self.writes.instances[row.key] = row
         if row.state:
             self._passing.append(row.key)
+        elif row.worker is None:
+            self.heads.loose.append(row)
 
     def remove_instance(self, row: InstanceRow) -> None:
         """Everything of it goes, at once."""
@@ -217,12 +224,13 @@ class Unit:
 
     def write_history(self, row: InstanceRow, encoded: bytes, count: int) -> None:
         """Append the events of one commit."""
-        self.writes.events.append((row.key, row.execution_number, row.position, bytearray(encoded)))
+        self.writes.events += (row.key, row.execution_number, row.position, bytearray(encoded))
         self.writes.bytes += len(encoded)
         row.position += count
         row.history_bytes += len(encoded)
         row.updated_at = self.now
-        self.change(row)
+        if row.shape < STEPPED:
+            self.change(row)
 
     def pending_of(self, row: InstanceRow) -> list[PendingEvent]:
         """In order of arrival. Raises StoreCorrupt."""
@@ -236,7 +244,7 @@ class Unit:
         """Give the event the instance's next number; when the instance is due is up to the caller."""
         number = row.next_pending
         encoded = encode(event)
-        self.writes.pending.append((row.key, number, encoded))
+        self.writes.pending += (row.key, number, bytearray(encoded))
         self.writes.bytes += len(encoded)
         if row.pending is not None:
             row.pending.append(PendingEvent(number, event))
@@ -251,7 +259,7 @@ class Unit:
         gone = set(numbers)
         kept = [event for event in self.pending_of(row) if event.id not in gone]
         row.pending, row.pending_count = kept, len(kept)
-        self.writes.dropped_pending.extend((row.key, number) for number in gone)
+        self.writes.dropped_pending.extend(value for number in gone for value in (row.key, number))
         self.change(row)
 
     def clear_pending(self, row: InstanceRow) -> None:
@@ -292,6 +300,8 @@ class Unit:
 
     def change_activity(self, row: ActivityRow) -> None:
         """What an attempt changes has changed."""
+        if row.worker is None:
+            self.heads.activities_moved()
         self.writes.activities[row.key] = row
 
     def lease_activity(self, row: ActivityRow, worker: int, token: int) -> None:
@@ -305,15 +315,21 @@ class Unit:
         if row.worker is None:
             return
         row.worker = row.token = None
-        self.heads.clear()
+        self.heads.activities_moved()
+        self._free_permit(row)
+        self.writes.activities[row.key] = row
+
+    def _free_permit(self, row: ActivityRow) -> None:
         if row.limited:
             self.wakes.activity_due(row.queue, self.now)
             if row.queue in self._running:
                 self._running[row.queue] -= 1
-        self.writes.activities[row.key] = row
 
     def remove_activity(self, row: ActivityRow) -> None:
-        self.release_activity(row)
+        if row.worker is None:
+            self.heads.activities_moved()
+        else:
+            self._free_permit(row)
         self._activities.pop(row.key, None)
         self.writes.remove_activity(row)
         instance = self.instance(row.instance_key)
@@ -332,7 +348,7 @@ class Unit:
         return found is not None and found[0] > self.now
 
     def remember(self, row: InstanceRow, message_id: bytes, keep: Micros = MESSAGES_KEPT) -> None:
-        self.writes.receipts.append((row.key, message_id, self.now + keep))
+        self.writes.receipts += (row.key, bytearray(message_id), self.now + keep)
 
     def limits(self) -> dict[str, QueueLimits]:
         """Of the queues that have any."""
@@ -368,6 +384,7 @@ class Unit:
 
     def worker_changed(self, key: int) -> None:
         self._workers.pop(key, None)
+        self.heads.instances.pop(key, None)
 
     def seal_changed(self) -> None:
         self._seal = None

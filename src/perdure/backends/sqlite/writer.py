@@ -255,11 +255,11 @@ class Writer:
             self._begin()
             strangers = unit.begin(self._clock.now())
             unit.prefetch(*wanted_rows([job.work for job in part]))
-            sealed = unit.seal_target()
+            sealed, writes = unit.seal_target(), unit.writes
             for place, job in enumerate(part):
                 culprit = job
                 self._apply(job, sealed)
-                if unit.writes.bytes > LARGEST_BYTES and place + 1 < len(part):
+                if writes.bytes > LARGEST_BYTES and place + 1 < len(part):
                     self._backlog.put_back(part[place + 1 :])
                     part = part[: place + 1]
                     break

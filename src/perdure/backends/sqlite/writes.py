@@ -1,14 +1,14 @@
-"""What a batch has to write: gathered row by row, written by one `executemany` per statement."""
+"""What a batch has to write: gathered row by row, written by one statement for each kind of change."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from perdure.backends.sqlite import statements as sql
+from perdure.backends.sqlite.bulk import Bulk
 from perdure.backends.sqlite.rows import (
     BEGUN,
     ENDED,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Values = tuple[Any, ...]
 
+_MANY_BYTES = 1_000_000  # of a batch; over it, rows are written one by one
+
 
 class Writes:
     """Rows to insert, update and delete."""
@@ -35,23 +37,25 @@ class Writes:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.instances: dict[int, InstanceRow] = {}
-        self.events: list[Values] = []
-        self.pending: list[Values] = []
-        self.dropped_pending: list[Values] = []
         self.activities: dict[int, ActivityRow] = {}
-        self.removed_activities: set[int] = set()
-        self.executions: list[Values] = []
-        self.published: list[Values] = []
-        self.receipts: list[Values] = []
+        self.removed_activities: list[int] = []
+        # Of these the rows' values, one behind the other.
+        self.events: list[Any] = []
+        self.pending: list[Any] = []
+        self.dropped_pending: list[Any] = []
+        self.executions: list[Any] = []
+        self.published: list[Any] = []
+        self.receipts: list[Any] = []
         self.bytes = 0
         """Roughly what the batch has to write, for its limit."""
         self.rows = 0
         """How many rows were written since `take_rows`, for the policy of checkpoints."""
 
     def clear(self) -> None:
-        for gathered in (self.instances, self.activities, self.removed_activities):
-            gathered.clear()
+        self.instances.clear()
+        self.activities.clear()
         for values in (
+            self.removed_activities,
             self.events,
             self.pending,
             self.dropped_pending,
@@ -71,7 +75,7 @@ class Writes:
         if row.is_new:
             row.is_new = False
         else:
-            self.removed_activities.add(row.key)
+            self.removed_activities.append(row.key)
 
     def flush(self, unit: Unit) -> bool:
         """Write it all. Whether an activity was written that others may claim."""
@@ -93,40 +97,34 @@ class Writes:
     def flush_receipts(self) -> None:
         self._write(sql.INSERT_RECEIPT, self.receipts)
 
-    def _write(self, statement: str, values: list[Values]) -> None:
+    def _write(self, statement: Bulk, values: list[Any]) -> None:
         if values:
-            self._connection.executemany(statement, values)
-            self.rows += len(values)
+            write = statement.write if self.bytes < _MANY_BYTES else statement.write_singly
+            self.rows += write(self._connection, values)
             values.clear()
 
     def _flush_instances(self, unit: Unit) -> None:
-        values: defaultdict[str, list[Values]] = defaultdict(list)
-        now, wakes = unit.now, unit.wakes
+        values: dict[Bulk, list[Any]] = {}
+        now = unit.now
         for row in self.instances.values():
-            row.phase = phase = row.phase_at(now)
+            phase = row.phase = row.phase_at(now)
             if phase:
-                assert row.wake_at is not None
-                if row.worker is None:
-                    wakes.workflow_due(row.queue, row.wake_at)
-                else:
-                    wakes.worker_due(row.worker, row.wake_at)
-            if row.is_new:
-                row.is_new = False
-                is_fresh = row.shape == LEASED and row.worker is None and row.parent_id is None
-                statement = sql.INSERT_FRESH if is_fresh else sql.INSERT_INSTANCE
-                values[statement].append(_fresh(row) if is_fresh else instance_values(row))
-            else:
-                statement, of_row = _UPDATES[row.shape]
-                values[statement].append(of_row(row))
-            row.shape = LEASED
+                _wake(unit, row)
+            kind = _of_new(row) if row.is_new else row.shape
+            row.is_new, row.shape = False, LEASED
+            statement, of_row = _WRITTEN[kind]
+            some = values.get(statement)
+            if some is None:
+                some = values[statement] = []
+            some += of_row(row)
         self.instances.clear()
         for statement, rows in values.items():
             self._write(statement, rows)
 
     def _flush_activities(self, unit: Unit) -> bool:
-        fresh: list[Values] = []
-        new: list[Values] = []
-        changed: list[Values] = []
+        fresh: list[Any] = []
+        new: list[Any] = []
+        changed: list[Any] = []
         has_ready = False
         for row in list(self.activities.values()):
             if row.worker is None:
@@ -137,26 +135,41 @@ class Writes:
                     unit.wakes.activity_due(row.queue, row.due_at)
             else:
                 row.phase = 0
-            if row.is_new:
-                row.is_new = False
-                if row.is_fresh:
-                    fresh.append(_fresh_activity(row))
-                else:
-                    new.append(activity_values(row))
+            if not row.is_new:
+                changed += _attempt(row)
+                continue
+            row.is_new = False
+            if row.is_fresh:
+                fresh += _fresh_activity(row)
             else:
-                changed.append(_attempt(row))
+                new += activity_values(row)
         self.activities.clear()
         self._write(sql.INSERT_FRESH_ACTIVITY, fresh)
         self._write(sql.INSERT_ACTIVITY, new)
         self._write(sql.UPDATE_ACTIVITY, changed)
-        if self.removed_activities:
-            self._write(sql.DELETE_ACTIVITY, [(key,) for key in self.removed_activities])
-            self.removed_activities.clear()
+        self._write(sql.DELETE_ACTIVITY, self.removed_activities)
         return has_ready
 
 
-def _fresh(row: InstanceRow) -> Values:
-    """The parameters of INSERT_FRESH."""
+def _wake(unit: Unit, row: InstanceRow) -> None:
+    assert row.wake_at is not None
+    if row.worker is None:
+        unit.wakes.workflow_due(row.queue, row.wake_at)
+    else:
+        unit.wakes.worker_due(row.worker, row.wake_at)
+
+
+def _of_new(row: InstanceRow) -> int:
+    """Which statement is enough for a new row."""
+    if row.parent_id is not None or row.shape > STEPPED:
+        return _WHOLE
+    if row.started is None:
+        return _NEW_BEGUN
+    return _NEW if row.shape == LEASED and row.worker is None else _WHOLE
+
+
+def _birth(row: InstanceRow) -> Values:
+    """The first parameters of both INSERT_FRESH and INSERT_BEGUN."""
     return (
         row.key,
         row.instance_id,
@@ -169,27 +182,34 @@ def _fresh(row: InstanceRow) -> Values:
         -1 if row.deadline_at is None else row.deadline_at,
         bytearray(row.request_id),
         bytearray(row.digest),
-        row.wake_at,
-        row.phase,
         row.tags or "",
-        bytearray(row.started or b""),
-        row.created_at,
-        row.created_at,
+        row.began_at,
     )
+
+
+def _fresh(row: InstanceRow) -> Values:
+    """The parameters of INSERT_FRESH."""
+    return *_birth(row), row.wake_at, row.phase, bytearray(row.started or b""), row.updated_at
+
+
+def _begun(row: InstanceRow) -> Values:
+    """The parameters of INSERT_BEGUN."""
+    return _birth(row) + _step(row)[1:]
 
 
 def _lease(row: InstanceRow) -> Values:
     """The parameters of UPDATE_LEASE."""
     wake_at = -1 if row.wake_at is None else row.wake_at
     if row.worker is None:
-        return -1, -1, row.claimed, wake_at, row.phase, row.key
-    return row.worker, row.token, row.claimed, wake_at, row.phase, row.key
+        return row.key, -1, -1, row.claimed, wake_at, row.phase
+    return row.key, row.worker, row.token, row.claimed, wake_at, row.phase
 
 
 def _step(row: InstanceRow) -> Values:
     """The parameters of UPDATE_STEP and UPDATE_BEGUN."""
     is_free = row.worker is None
     return (
+        row.key,
         -1 if is_free else row.worker,
         -1 if is_free else row.token,
         row.claimed,
@@ -201,13 +221,13 @@ def _step(row: InstanceRow) -> Values:
         row.open_activities,
         row.pending_count,
         row.next_pending,
-        row.key,
     )
 
 
 def _ended(row: InstanceRow) -> Values:
     """The parameters of UPDATE_ENDED."""
     return (
+        row.key,
         row.updated_at,
         row.position,
         row.history_bytes,
@@ -217,7 +237,6 @@ def _ended(row: InstanceRow) -> Values:
         row.state,
         row.ended_at,
         bytearray(row.outcome or b""),
-        row.key,
     )
 
 
@@ -233,24 +252,29 @@ def _fresh_activity(row: ActivityRow) -> Values:
         row.queue,
         row.priority,
         row.scheduled_at,
+        row.due_at,
         -1 if row.expires_at is None else row.expires_at,
         -1 if is_free else row.worker,
         -1 if is_free else row.token,
         row.limited,
         row.phase,
         bytearray(row.body),
-        row.scheduled_at,
     )
 
 
-_reshaped = attrgetter(*sql.STEP_COLUMNS, *sql.OTHER_COLUMNS, "key")
-_attempt = attrgetter(*sql.ATTEMPT_COLUMNS, "key")
+_reshaped = attrgetter("key", *sql.STEP_COLUMNS, *sql.OTHER_COLUMNS)
+_attempt = attrgetter("key", *sql.ATTEMPT_COLUMNS)
 
-_UPDATES: dict[int, tuple[str, Callable[[InstanceRow], Values]]] = {
+_NEW, _NEW_BEGUN, _WHOLE = range(-3, 0)
+
+_WRITTEN: dict[int, tuple[Bulk, Callable[[InstanceRow], Values]]] = {
+    _NEW: (sql.INSERT_FRESH, _fresh),
+    _NEW_BEGUN: (sql.INSERT_BEGUN, _begun),
+    _WHOLE: (sql.INSERT_INSTANCE, instance_values),
     LEASED: (sql.UPDATE_LEASE, _lease),
     STEPPED: (sql.UPDATE_STEP, _step),
     BEGUN: (sql.UPDATE_BEGUN, _step),
     ENDED: (sql.UPDATE_ENDED, _ended),
     RESHAPED: (sql.UPDATE_RESHAPED, _reshaped),
 }
-"""How a row is written of which so much has changed."""
+"""How a row is written that is new, or of which so much has changed."""

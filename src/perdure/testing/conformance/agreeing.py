@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from perdure.backends.memory import MemoryBackend, MemoryStore
+from perdure.clock import Micros, to_micros
 from perdure.model.checkpoint import CancelActivity, Closing, Message
 from perdure.model.event import ExecutionStarted
 from perdure.model.options import IfExists, ParentClose
@@ -23,8 +24,12 @@ from perdure.model.transition import (
     ActivityReleased,
     ActivityResult,
     ActivityRetry,
+    Appended,
     Checkpointed,
     Claimed,
+    Created,
+    CreateInstance,
+    Existing,
     Recorded,
     Rejected,
     Remove,
@@ -34,7 +39,7 @@ from perdure.model.transition import (
     Terminate,
 )
 from perdure.testing.conformance import builders
-from perdure.testing.conformance.playing import ManualClock, PlayedWorker, StoreUnderTest
+from perdure.testing.conformance.playing import ManualClock, PlayedWorker, StoreUnderTest, in_memory
 
 IDS = ("a", "b", "c", "d", "e")
 STEPS = 120
@@ -57,7 +62,8 @@ class Script:
     async def play(self) -> list[str]:
         self._workers = [await self.store.worker(f"worker-{number}", lease=1_000_000) for number in range(2)]
         steps: list[tuple[Callable[[], Awaitable[object]], int]] = [
-            (self._create, 4),
+            (self._create, 2),
+            (self._begin, 3),
             (self._signal, 3),
             (self._claim, 8),
             (self._checkpoint, 10),
@@ -89,24 +95,52 @@ class Script:
         return self._dice.random() < share
 
     async def _create(self) -> object:
-        signals = tuple(builders.signal(f"start-{self._next()}") for _ in range(self._dice.choice((0, 0, 1, 2))))
-        request = builders.create(
+        return await self._request(builders.create(self._dice.choice(IDS), **self._start()))
+
+    async def _begin(self) -> object:
+        """A start with its first step."""
+        worker = self._worker()
+        request = worker.start_request(
             self._dice.choice(IDS),
-            workflow=self._dice.choice(("checkout", "checkout", "ship")),
-            priority=self._dice.choice((0, 0, 0, 1)),
-            if_exists=self._dice.choice(list(IfExists)),
-            signals=signals,
+            builders.marked(self._next()),
+            start=self._start() | {"start_delay": self._later(1, 5) if self._chance(0.05) else 0},
+            offer=worker.offer(self._dice.randint(0, 2), workflow_task=self._chance(0.5)),
+            release=self._chance(0.1),
+            **self._parts(to_micros(await self.store.backend.now())),
+            closing=self._closing(1),
         )
+        outcome = await self._request(request)
+        if isinstance(outcome, Created) and outcome.first is not None:
+            self._execution_numbers[outcome.execution_id] = 1
+            self._take(worker, in_memory(request, outcome), outcome.first)
+        return outcome
+
+    def _start(self) -> dict[str, Any]:
+        return {
+            "workflow": self._dice.choice(("checkout", "checkout", "ship")),
+            "priority": self._dice.choice((0, 0, 0, 1)),
+            "if_exists": self._dice.choice(list(IfExists)),
+            "signals": tuple(builders.signal(f"start-{self._next()}") for _ in range(self._dice.choice((0, 0, 1, 2)))),
+        }
+
+    async def _request(self, request: CreateInstance) -> Created | Existing:
         first = await self.store.backend.commit(request)
         if self._chance(0.2):
-            await self.store.backend.commit(request)
+            again = await self.store.backend.commit(request)
+            assert not isinstance(again, Created) or again.first is None
         return first
 
     async def _signal(self) -> object:
-        message = builders.append_signal(self._dice.choice(IDS), f"signal-{self._next()}")
+        worker = self._worker()
+        message = builders.append_signal(
+            self._dice.choice(IDS), f"signal-{self._next()}", offer=worker.offer() if self._chance(0.5) else None
+        )
         if self._chance(0.2):
-            message = builders.append_cancel(message.instance_id)
+            cancel = builders.append_cancel(message.instance_id)
+            message = msgspec.structs.replace(cancel, offer=message.offer)
         first = await self.store.backend.commit(message)
+        if isinstance(first, Appended) and first.workflow_task is not None:
+            self._held.append((worker, first.workflow_task))
         return (first, await self.store.backend.commit(message)) if self._chance(0.3) else first
 
     async def _claim(self) -> object:
@@ -124,6 +158,29 @@ class Script:
         parts: dict[str, Any] = {
             "events": tuple(pending.event for pending in consumed),
             "consumed": tuple(pending.id for pending in consumed if pending.id),
+            **self._parts(task.now),
+            "closing": self._closing(self._execution_number(task)),
+        }
+        offer = worker.offer(self._dice.randint(0, 2), workflow_task=self._chance(0.5)) if self._chance(0.7) else None
+        outcome = await worker.try_checkpoint(
+            task, builders.marked(self._next()), offer=offer, release=self._chance(0.1), **parts
+        )
+        if isinstance(outcome, Checkpointed):
+            self._held.remove((worker, task))
+            # One event more than those applied: the mark, and the end if there is one.
+            length = len(parts["events"]) + 1
+            self._take(worker, msgspec.structs.replace(task, pending=(), position=task.position + length), outcome)
+        elif self._chance(0.5):
+            self._held.remove((worker, task))
+        return outcome
+
+    def _take(self, worker: PlayedWorker, going_on: WorkflowTask, outcome: Checkpointed) -> None:
+        """What a checkpoint leaves in the worker's hands; of an ended execution a stale task."""
+        self._held.append((worker, outcome.workflow_task or going_on))
+        self._attempts.extend((worker, attempt) for attempt in outcome.activities)
+
+    def _parts(self, now: Micros) -> dict[str, Any]:
+        return {
             "activities": tuple(
                 builders.activity(self._next(), priority=self._dice.choice((0, 0, 1)))
                 for _ in range(self._dice.choice((0, 1, 1, 2)))
@@ -134,26 +191,9 @@ class Script:
                 if self._chance(0.03)
             ),
             "messages": tuple(self._message() for _ in range(self._dice.choice((0, 0, 0, 1, 2)))),
-            "closing": self._closing(task),
             "published": {"key": b"%d" % self._next()} if self._chance(0.2) else {},
-            "next_timer_at": task.now + self._later(1, 50) if self._chance(0.2) else None,
+            "next_timer_at": now + self._later(1, 50) if self._chance(0.2) else None,
         }
-        offer = worker.offer(self._dice.randint(0, 2), workflow_task=self._chance(0.5)) if self._chance(0.7) else None
-        outcome = await worker.try_checkpoint(
-            task, builders.marked(self._next()), offer=offer, release=self._chance(0.1), **parts
-        )
-        if isinstance(outcome, Checkpointed):
-            self._held.remove((worker, task))
-            # One event more than those applied: the mark, and the end if there is one.
-            length = len(parts["events"]) + 1
-            going_on = msgspec.structs.replace(task, pending=(), position=task.position + length)
-            closing: Closing | None = parts["closing"]
-            if outcome.workflow_task is not None or closing is None or closing.following is None:
-                self._held.append((worker, outcome.workflow_task or going_on))
-            self._attempts.extend((worker, attempt) for attempt in outcome.activities)
-        elif self._chance(0.5):
-            self._held.remove((worker, task))
-        return outcome
 
     def _message(self) -> Message:
         target, number = self._dice.choice(IDS), self._next()
@@ -169,13 +209,17 @@ class Script:
             return builders.send_signal(target, number)
         return builders.send_cancel(target, self._dice.randint(1, number))
 
-    def _closing(self, task: WorkflowTask) -> Closing | None:
+    def _execution_number(self, task: WorkflowTask) -> int:
         for pending in task.pending:
             if isinstance(pending.event, ExecutionStarted):
                 self._execution_numbers[task.execution_id] = pending.event.execution_number
+        return self._execution_numbers[task.execution_id]
+
+    def _closing(self, number: int) -> Closing | None:
+        """How the execution of this number ends, if it does."""
         if self._chance(0.8):
             return None
-        following = builders.continued(self._execution_numbers[task.execution_id] + 1)
+        following = builders.continued(number + 1)
         return self._dice.choice((builders.completed(), builders.failed(), builders.cancelled(), following))
 
     async def _complete(self) -> object:
@@ -256,8 +300,12 @@ def _summary(outcome: object) -> str:
         case Checkpointed():
             task = outcome.workflow_task and _task(outcome.workflow_task)
             return f"checkpointed {[_attempt(task) for task in outcome.activities]} {task}"
-        case Recorded():
-            return f"recorded {outcome.workflow_task and _task(outcome.workflow_task)}"
+        case Created():
+            return f"created {outcome.token != 0} {outcome.first and _summary(outcome.first)}"
+        case tuple():
+            return str([_summary(each) for each in outcome])
+        case Appended() | Recorded():
+            return f"{type(outcome).__name__} {outcome.workflow_task and _task(outcome.workflow_task)}"
         case Rejected():
             return "rejected"
         case msgspec.Struct() if hasattr(outcome, "instance_key"):

@@ -18,6 +18,7 @@ from perdure.model.checkpoint import (
 )
 from perdure.model.event import (
     CancelRequested,
+    CarriedSignal,
     Event,
     ExecutionCompleted,
     ExecutionContinued,
@@ -30,7 +31,7 @@ from perdure.model.failure import Failure, plain_failure
 from perdure.model.instance import State
 from perdure.model.retry import RetryPolicy, StoredRetry, stored_retry
 from perdure.model.task import WorkflowTask
-from perdure.model.transition import AppendEvent, CreateInstance, FusedResult, Offer
+from perdure.model.transition import AppendEvent, CompleteWorkflowTask, CreateInstance, FirstStep, FusedResult, Offer
 
 RETRY: StoredRetry = stored_retry(RetryPolicy())
 FAILURE: Failure = Failure(
@@ -43,6 +44,10 @@ FAILURE: Failure = Failure(
     permanent=True,
 )
 """It must come back whole (the trap "the permanent flag lost when an error is wrapped")."""
+
+
+STEPPED_AT = 1_600_000_000_000_001
+"""When first steps were applied, by their worker's clock: history keeps it as it is."""
 
 
 def started(workflow: str = "checkout", arguments: bytes = b"[1]", *, number: int = 1) -> ExecutionStarted:
@@ -60,6 +65,18 @@ def create(instance_id: str = "order-1", *, workflow: str = "checkout", **change
         "digest": b"digest",
     }
     return CreateInstance(**{**fields, **changes})
+
+
+def with_step(
+    request: CreateInstance, offer: Offer, *commands: Event, release: bool = False, **parts: Any
+) -> CreateInstance:
+    """The request with its first step, which has applied the start with the signals that it carries."""
+    carried = tuple(CarriedSignal(signal.name, signal.payload) for signal in request.signals)
+    applied = msgspec.structs.replace(request.started, at=STEPPED_AT, carried=carried)
+    fields: dict[str, Any] = {"position": 0, **parts}
+    checkpoint = Checkpoint(events=(applied, *commands, *_end_of(parts.get("closing"))), **fields)
+    step = FirstStep(checkpoint=checkpoint, offer=offer, release=release)
+    return msgspec.structs.replace(request, first_step=step)
 
 
 def signal(name: str = "approval", payload: bytes = b"true") -> SignalReceived:
@@ -147,6 +164,13 @@ def checkpoint(task: WorkflowTask, *commands: Event, **parts: Any) -> Checkpoint
         **parts,
     }
     return Checkpoint(events=(*events, *commands, *_end_of(parts.get("closing"))), **fields)
+
+
+def completion(task: WorkflowTask, *commands: Event, **parts: Any) -> CompleteWorkflowTask:
+    """The task's checkpoint as its worker commits it."""
+    return CompleteWorkflowTask(
+        instance_key=task.instance_key, token=task.token, checkpoint=checkpoint(task, *commands, **parts)
+    )
 
 
 def _end_of(closing: Closing | None) -> tuple[Event, ...]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from perdure.model.inspection import SettingKind
-from perdure.model.transition import ActivityRetry, Checkpointed, CompleteActivityTask, Recorded, Suspend
+from perdure.model.transition import (
+    ActivityRetry,
+    Checkpointed,
+    CompleteActivityTask,
+    Recorded,
+    Suspend,
+)
 from perdure.testing.conformance import builders
-from perdure.testing.conformance.playing import PlayedWorker, StoreUnderTest, names_of
+from perdure.testing.conformance.playing import NOT_SERVING, PlayedWorker, StoreUnderTest, names_of
 
 
 async def limit(store: StoreUnderTest, **limits: object) -> None:
@@ -177,12 +182,7 @@ class HandingBack:
 
     async def test_an_instance_comes_back_only_to_those_who_know_it(self, store: StoreUnderTest) -> None:
         """K1, W12: queue, name and version, as for a claim."""
-        starts: tuple[dict[str, Any], ...] = (
-            {"workflow_queues": ()},
-            {"workflow_names": frozenset()},
-            {"versions": frozenset({"2"})},
-        )
-        for number, start in enumerate(starts):
+        for number, start in enumerate(NOT_SERVING):
             await store.create(f"order-{number}")
             worker, other = await store.worker(), await store.worker("worker-2", **start)
             await worker.run(activities=numbered(1), release=True)

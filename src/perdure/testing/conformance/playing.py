@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure.backends.protocol import Backend, WorkerStart
 from perdure.clock import Micros
@@ -21,6 +21,7 @@ from perdure.model.transition import (
     CompleteActivityTask,
     CompleteWorkflowTask,
     Created,
+    CreateInstance,
     FusedResult,
     Heartbeat,
     MarkStuck,
@@ -35,6 +36,13 @@ from perdure.testing.conformance import builders
 QUEUES = ("default",)
 WORKFLOWS = frozenset({"checkout", "ship"})
 ACTIVITIES = frozenset({"charge", "pack"})
+
+NOT_SERVING: tuple[dict[str, Any], ...] = (
+    {"workflow_queues": ()},
+    {"workflow_names": frozenset()},
+    {"versions": frozenset({"2"})},
+)
+"""Starts of workers that can't claim a plain instance."""
 
 
 class ManualClock:
@@ -137,6 +145,21 @@ class PlayedWorker:
         self.key = key
         self.start = start
 
+    def start_request(
+        self, instance_id: str = "order-1", *commands: Event, start: dict[str, Any] | None = None, **parts: Any
+    ) -> CreateInstance:
+        """A start of which this worker has taken the first step; `start` has the request's fields, `parts` the step's."""
+        offer = parts.pop("offer", None) or self.offer()
+        return builders.with_step(builders.create(instance_id, **(start or {})), offer, *commands, **parts)
+
+    async def begin(self, instance_id: str = "order-1", *commands: Event, **parts: Any) -> Begun:
+        """Start an instance with its first step, which is taken with it."""
+        request = self.start_request(instance_id, *commands, **parts)
+        outcome = await self.backend.commit(request)
+        assert isinstance(outcome, Created), outcome
+        assert outcome.first is not None
+        return Begun(outcome, outcome.first, in_memory(request, outcome))
+
     async def claim(self, workflow_slots: int = 100, activity_slots: int = 100, **changes: Any) -> Claimed:
         start = self.start
         fields: dict[str, Any] = {
@@ -236,6 +259,36 @@ class PlayedWorker:
 
     async def stop(self) -> None:
         await self.backend.stop_worker(self.key)
+
+
+class Begun(NamedTuple):
+    """What came of a start with its first step."""
+
+    created: Created
+    first: Checkpointed
+    task: WorkflowTask
+    """The execution in memory, as a task that brought nothing more."""
+
+
+def in_memory(request: CreateInstance, created: Created) -> WorkflowTask:
+    """The execution as it is in memory after its first step, for checkpoints that follow."""
+    assert request.first_step is not None
+    return WorkflowTask(
+        instance_key=created.instance_key,
+        instance_id=request.instance_id,
+        execution_id=created.execution_id,
+        workflow=request.workflow,
+        queue=request.queue,
+        priority=request.priority,
+        version=request.version,
+        parent=None,
+        token=created.token,
+        position=len(request.first_step.checkpoint.events),
+        history_bytes=0,
+        now=0,
+        pending=(),
+        created_at=0,
+    )
 
 
 def names_of(task: WorkflowTask) -> list[str]:

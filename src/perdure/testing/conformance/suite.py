@@ -13,12 +13,16 @@ from perdure.testing.conformance.checkpointing import Checkpointing
 from perdure.testing.conformance.claiming import Claiming
 from perdure.testing.conformance.continuing import Continuing
 from perdure.testing.conformance.creating import Creating
+from perdure.testing.conformance.first_steps import FirstSteps
 from perdure.testing.conformance.handing_back import HandingBack, LimitingQueues
+from perdure.testing.conformance.handing_back_signalled import HandingBackSignalled
 from perdure.testing.conformance.inspecting import Listing, Overlooking, Reading
 from perdure.testing.conformance.keeping import KeepingBlobs, KeepingSettings, Removing
 from perdure.testing.conformance.lapsing import Lapsing, TimingOut
 from perdure.testing.conformance.moving import Moving, Sealing
 from perdure.testing.conformance.sub_workflows import ClosingParents, Messaging, SubWorkflows
+from perdure.testing.conformance.submitting import Submitting
+from perdure.testing.conformance.untaken_first_steps import UntakenFirstSteps
 from perdure.testing.conformance.waiting import Asking, Threads, WaitingForTheEnd, WaitingForWork
 
 
@@ -27,7 +31,10 @@ class ConformanceSuite(
     Appending,
     Claiming,
     Checkpointing,
+    FirstSteps,
+    UntakenFirstSteps,
     HandingBack,
+    HandingBackSignalled,
     LimitingQueues,
     Attempting,
     Lapsing,
@@ -49,6 +56,7 @@ class ConformanceSuite(
     WaitingForTheEnd,
     Asking,
     Threads,
+    Submitting,
     Batching,
     Poison,
     Agreeing,

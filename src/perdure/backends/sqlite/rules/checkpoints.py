@@ -10,9 +10,9 @@ from perdure.backends.sqlite.rules.handback import hand_back_activities, hand_ba
 from perdure.backends.sqlite.rules.messages import deliver
 from perdure.backends.sqlite.unit import Unit
 from perdure.clock import Micros
-from perdure.model.checkpoint import CancelActivity, Closing, NewActivity
+from perdure.model.checkpoint import CancelActivity, Checkpoint, Closing, NewActivity
 from perdure.model.instance import Outcome
-from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Rejected, ReleaseInstance
+from perdure.model.transition import Checkpointed, CompleteWorkflowTask, FirstStep, Rejected, ReleaseInstance
 
 
 def complete_workflow_task(unit: Unit, transition: CompleteWorkflowTask) -> Checkpointed | Rejected:
@@ -22,25 +22,34 @@ def complete_workflow_task(unit: Unit, transition: CompleteWorkflowTask) -> Chec
     reason = _broken_fence(unit, row, transition)
     if reason is not None:
         return Rejected(reason)
-    checkpoint = transition.checkpoint
+    for fused in transition.fused:
+        activity = unit.activity(fused.activity_key)
+        assert activity is not None
+        unit.remove_activity(activity)
+    return write_checkpoint(unit, row, transition)
+
+
+def write_checkpoint(unit: Unit, row: InstanceRow, step: CompleteWorkflowTask | FirstStep) -> Checkpointed:
+    """Write a checkpoint whose fences hold."""
+    checkpoint = step.checkpoint
     grown = 0
     if checkpoint.events:
         encoded = encode_events(checkpoint.events)
         grown = len(encoded)
         unit.write_history(row, encoded, len(checkpoint.events))
-    new = _apply(unit, row, transition)
+    new = _apply(unit, row, checkpoint)
     if checkpoint.closing is not None:
         _close(unit, row, checkpoint.closing)
-    if transition.release:
+    if step.release:
         release(unit, row)
     unit.change(row)
-    offer = transition.offer
+    offer = step.offer
     if offer is None:
         if new:
-            unit.heads.clear()
+            unit.heads.activities_moved()
         return Checkpointed(events_bytes=grown)
     activities = hand_back_activities(unit, offer, row, new) if new else ()
-    task = None if transition.release else hand_back_workflow_task(unit, offer, row)
+    task = None if step.release or row.wake_at is None else hand_back_workflow_task(unit, offer, row)
     return Checkpointed(activities=activities, workflow_task=task, events_bytes=grown)
 
 
@@ -58,9 +67,8 @@ def _broken_fence(unit: Unit, row: InstanceRow, transition: CompleteWorkflowTask
     return None
 
 
-def _apply(unit: Unit, row: InstanceRow, transition: CompleteWorkflowTask) -> list[ActivityRow]:
+def _apply(unit: Unit, row: InstanceRow, checkpoint: Checkpoint) -> list[ActivityRow]:
     """Write all but events and the end; gives the new activities."""
-    checkpoint = transition.checkpoint
     row.claimed = 0
     if row.stuck_attempts or row.lost:
         row.stuck_reason, row.stuck_attempts, row.lost = None, 0, 0
@@ -71,10 +79,6 @@ def _apply(unit: Unit, row: InstanceRow, transition: CompleteWorkflowTask) -> li
         unit.change(row, BEGUN)
     if checkpoint.consumed:
         unit.drop_pending(row, checkpoint.consumed)
-    for fused in transition.fused:
-        activity = unit.activity(fused.activity_key)
-        assert activity is not None
-        unit.remove_activity(activity)
     # Workflow code that has ended waits for none of its activities: those that would begin now never do.
     new = [] if checkpoint.closing is not None else [_insert(unit, row, spec) for spec in checkpoint.activities]
     if checkpoint.cancelled_activities:
@@ -82,7 +86,8 @@ def _apply(unit: Unit, row: InstanceRow, transition: CompleteWorkflowTask) -> li
     for message in checkpoint.messages:
         deliver(unit, row, message)
     if checkpoint.published:
-        unit.writes.published.extend((row.key, name, value) for name, value in checkpoint.published.items())
+        for name, value in checkpoint.published.items():
+            unit.writes.published += (row.key, name, value)
     row.wake_at = unit.now if row.pending_count else checkpoint.next_timer_at
     return new
 
@@ -109,7 +114,7 @@ def _insert(unit: Unit, row: InstanceRow, spec: NewActivity) -> ActivityRow:
         scheduled_at=now,
         due_at=now,
         expires_at=expires_at(now, now, body),
-        limited=int(spec.queue in unit.limits()),
+        limited=1 if spec.queue in unit.limits() else 0,
         body=encode(body),
         decoded_body=body,
     )

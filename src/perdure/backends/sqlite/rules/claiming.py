@@ -13,6 +13,7 @@ from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.rows import ActivityRow
 from perdure.backends.sqlite.rules.handback import promote_activities
 from perdure.backends.sqlite.rules.leasing import free_permits, lease_activities, lease_instance
+from perdure.backends.sqlite.rules.queueing import promote_instances
 from perdure.backends.sqlite.unit import Unit, as_json
 from perdure.clock import Micros
 from perdure.model.task import ActivityTask, WorkflowTask
@@ -71,8 +72,7 @@ def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowT
         connection.execute(sql.HELD_INSTANCES, (transition.worker_key, now, slots)).fetchall()
     ]
     for queue in dict.fromkeys(transition.workflow_queues):
-        if connection.execute(sql.IS_INSTANCE_DUE, (queue, now)).fetchone() is not None:
-            connection.execute(sql.PROMOTE_INSTANCES, (queue, now))
+        promote_instances(unit, queue)
         found.append(connection.execute(sql.READY_INSTANCES, (queue, names, *versions, slots + _FEW)).fetchall())
     tasks: list[WorkflowTask] = []
     for _, key in heapq.merge(*found):
@@ -103,6 +103,7 @@ def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask,
         assert row is not None
         candidates.append(row)
     admitted = admit(candidates, slots=transition.activity_slots, permits=free)
+    unit.heads.activities.clear()
     return lease_activities(unit, transition.worker_key, admitted)
 
 

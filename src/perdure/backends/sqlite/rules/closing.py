@@ -39,6 +39,9 @@ def administer(unit: Unit, row: InstanceRow, event: Administrative) -> None:
 
 def end(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
     """End an instance for good, and with it those of its descendants whose parent_close is to terminate."""
+    if not row.children:
+        _end_one(unit, row, outcome)
+        return
     ending: deque[tuple[InstanceRow, Outcome]] = deque([(row, outcome)])
     while ending:
         ended, how = ending.popleft()
@@ -64,16 +67,14 @@ def continue_as_new(unit: Unit, row: InstanceRow, following: NextExecution) -> N
     for child in _close_children(unit, row):
         terminate(unit, child, PARENT_CLOSED)
     drop_activities(unit, row)
-    unit.writes.executions.append(
-        (
-            row.key,
-            row.execution_number,
-            row.execution_id,
-            STATE_NUMBERS[State.CONTINUED_AS_NEW],
-            row.began_at,
-            unit.now,
-            row.position,
-        )
+    unit.writes.executions += (
+        row.key,
+        row.execution_number,
+        row.execution_id,
+        STATE_NUMBERS[State.CONTINUED_AS_NEW],
+        row.began_at,
+        unit.now,
+        row.position,
     )
     if row.created_workflow is None:
         row.created_workflow, row.created_digest = row.workflow, row.digest
@@ -104,10 +105,12 @@ def _end_one(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
     row.wake_at, row.stuck_reason, row.suspended = None, None, 0
     row.worker, row.token, row.claimed = None, None, 0
     unit.clear_pending(row)
-    drop_activities(unit, row)
+    if row.open_activities:
+        drop_activities(unit, row)
     unit.change(row, ENDED)
     unit.wakes.outcomes[row.instance_id] = outcome
-    _tell_parent(unit, row, outcome)
+    if row.parent_id is not None:
+        _tell_parent(unit, row, outcome)
 
 
 def _tell_parent(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:

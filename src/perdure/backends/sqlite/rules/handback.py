@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from perdure.backends.admission import Rank, admit
 from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.rows import ActivityRow, InstanceRow
 from perdure.backends.sqlite.rules.leasing import free_permits, lease_activities, lease_instance
+from perdure.backends.sqlite.rules.queueing import serves
 from perdure.backends.sqlite.unit import Unit, as_json
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import Offer
@@ -19,19 +22,15 @@ def hand_back_workflow_task(unit: Unit, offer: Offer | None, row: InstanceRow) -
         return None
     if row.state or row.suspended or row.claimed:
         return None
-    if row.worker != offer.worker_key and (row.worker is not None or not _serves(unit, offer.worker_key, row)):
+    settings = unit.worker(offer.worker_key)
+    if settings is None:
         return None
-    return None if unit.worker(offer.worker_key) is None else lease_instance(unit, offer.worker_key, row)
-
-
-def _serves(unit: Unit, worker_key: int, row: InstanceRow) -> bool:
-    start = unit.worker(worker_key)
-    return (
-        start is not None
-        and row.queue in start.workflow_queues
-        and row.workflow in start.workflow_names
-        and (start.versions is None or row.version in start.versions)
-    )
+    if row.worker is None:
+        if not serves(settings, row.queue, row.workflow, row.version):
+            return None
+    elif row.worker != offer.worker_key:
+        return None
+    return lease_instance(unit, offer.worker_key, row)
 
 
 def hand_back_activities(
@@ -39,41 +38,48 @@ def hand_back_activities(
 ) -> tuple[ActivityTask, ...]:
     """Lease of `new`, which are due and in nobody's hands, what the committing worker may have."""
     tasks: tuple[ActivityTask, ...] = ()
-    candidates = [row for row in new if row.queue in offer.activity_queues and row.name in offer.activity_names]
+    queues, names = offer.activity_queues, offer.activity_names
+    candidates = [row for row in new if row.queue in queues and row.name in names]
     if candidates and offer.activities > 0 and not instance.suspended and unit.worker(offer.worker_key) is not None:
         if len(candidates) > 1:
-            candidates.sort(key=lambda row: row.rank)
+            candidates.sort(key=attrgetter("rank"))
         free = free_permits(unit, offer.activity_queues)
         ahead = _first_rank(unit, offer, free, new)
-        admitted = admit(candidates, slots=offer.activities, permits=free, ahead=ahead)
-        tasks = lease_activities(unit, offer.worker_key, admitted)
+        if ahead is not None or free or len(candidates) > offer.activities:
+            candidates = admit(candidates, slots=offer.activities, permits=free, ahead=ahead)
+        tasks = lease_activities(unit, offer.worker_key, candidates)
     if len(tasks) < len(new):
-        unit.heads.clear()
+        unit.heads.activities_moved()
     return tasks
 
 
 def _first_rank(unit: Unit, offer: Offer, free: dict[str, int | None], new: list[ActivityRow]) -> Rank | None:
     """The rank of the first activity, but for `new`, that waits on the offered queues and may begin."""
-    exhausted = [queue for queue, permits in free.items() if permits == 0]
+    exhausted = [queue for queue, permits in free.items() if permits == 0] if free else ()
     asked = (offer.activity_queues, offer.activity_names, *exhausted)
-    known = unit.heads.get(asked, _NOT_ASKED)
+    known = unit.heads.activities.get(asked, _NOT_ASKED)
     if known is not _NOT_ASKED:
         return known  # type: ignore[return-value]
-    # What isn't written can't be found; it is written later, leased already.
-    unwritten = [row for row in new if unit.writes.activities.pop(row.key, None) is not None]
-    unit.flush()
+    # What isn't written can't be found. Of `new` nothing is: it is written later, most of it leased already.
+    if unit.heads.has_unwritten_activities:
+        unwritten = [row for row in new if unit.writes.activities.pop(row.key, None) is not None]
+        unit.flush()
+        for row in unwritten:
+            unit.writes.activities[row.key] = row
     names = as_json(sorted(offer.activity_names)).decode()
     queues = [queue for queue in dict.fromkeys(offer.activity_queues) if queue not in exhausted]
     own = {row.key for row in new}
     heads = [head for queue in queues if (head := _head(unit, queue, names, own)) is not None]
-    for row in unwritten:
-        unit.writes.activities[row.key] = row
-    first = unit.heads[asked] = min(heads, default=None)
+    first = unit.heads.activities[asked] = min(heads, default=None)
     return first
 
 
 def _head(unit: Unit, queue: str, names: str, own: set[int]) -> Rank | None:
-    promote_activities(unit, queue)
+    are_due, are_ready = unit.connection.execute(sql.DO_ACTIVITIES_WAIT, (queue, unit.now, queue)).fetchone()
+    if not (are_due or are_ready):
+        return None
+    if are_due:
+        promote_activities(unit, queue)
     found = unit.connection.execute(sql.READY_ACTIVITIES, (queue, names, len(own) + 1))
     return next(((rank, age, number) for rank, age, number, key in found.fetchall() if key not in own), None)
 

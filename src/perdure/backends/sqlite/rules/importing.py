@@ -42,13 +42,15 @@ def import_snapshot(unit: Unit, snapshot: Snapshot) -> bool:
         row.started = row.started_event = None
     _add_histories(unit, row, snapshot)
     for pending in snapshot.pending:
-        unit.writes.pending.append((row.key, pending.id, encode(pending.event)))
+        unit.writes.pending += (row.key, pending.id, encode(pending.event))
     row.pending = [PendingEvent(pending.id, pending.event) for pending in snapshot.pending]
     row.pending_count = len(row.pending)
     for activity in snapshot.activities:
         _add_activity(unit, row, activity)
-    unit.writes.published.extend((row.key, some.key, some.value) for some in snapshot.published)
-    unit.writes.receipts.extend((row.key, some.message_id, some.expires_at) for some in snapshot.receipts)
+    for published in snapshot.published:
+        unit.writes.published += (row.key, published.key, published.value)
+    for receipt in snapshot.receipts:
+        unit.writes.receipts += (row.key, receipt.message_id, receipt.expires_at)
     unit.flush()
     for blob in snapshot.blobs:
         unit.connection.execute(sql.PUT_BLOB, (blob.blob_id, row.key, blob.data))
@@ -116,22 +118,19 @@ def _free_key(unit: Unit, record: InstanceRecord) -> int:
 
 def _add_histories(unit: Unit, row: InstanceRow, snapshot: Snapshot) -> None:
     numbers = {some.execution_id: some.number for some in snapshot.executions}
-    unit.writes.events.extend(
-        (row.key, numbers[some.execution_id], some.position, some.events) for some in snapshot.events
-    )
-    unit.writes.executions.extend(
-        (
-            row.key,
-            some.number,
-            some.execution_id,
-            STATE_NUMBERS[some.state],
-            some.started_at,
-            some.started_at if some.ended_at is None else some.ended_at,
-            some.history_length,
-        )
-        for some in snapshot.executions
-        if some.execution_id != row.execution_id
-    )
+    for events in snapshot.events:
+        unit.writes.events += (row.key, numbers[events.execution_id], events.position, events.events)
+    for some in snapshot.executions:
+        if some.execution_id != row.execution_id:
+            unit.writes.executions += (
+                row.key,
+                some.number,
+                some.execution_id,
+                STATE_NUMBERS[some.state],
+                some.started_at,
+                some.started_at if some.ended_at is None else some.ended_at,
+                some.history_length,
+            )
 
 
 def _add_activity(unit: Unit, instance: InstanceRow, record: ActivityRecord) -> None:

@@ -39,10 +39,11 @@ def lease_activities(unit: Unit, worker_key: int, rows: Sequence[ActivityRow]) -
     begun: dict[str, int] = {}
     for row in rows:
         task = _lease_activity(unit, worker_key, row)
-        if task is not None:
-            tasks.append(task)
-            if row.limited:
-                begun[row.queue] = begun.get(row.queue, 0) + 1
+        if task is None:
+            continue
+        tasks.append(task)
+        if row.limited:
+            begun[row.queue] = begun.get(row.queue, 0) + 1
     for queue, count in begun.items():
         limits = unit.limits().get(queue)
         if limits is not None and limits.per_second is not None:

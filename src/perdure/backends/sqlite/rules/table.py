@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from perdure.backends.sqlite.rules.appending import append_event
 from perdure.backends.sqlite.rules.attempts import complete_activity_task, record_heartbeat, retry_activity_now
 from perdure.backends.sqlite.rules.checkpoints import complete_workflow_task, release_instance
 from perdure.backends.sqlite.rules.claiming import claim_tasks
-from perdure.backends.sqlite.rules.creating import create_instance, remove
+from perdure.backends.sqlite.rules.creating import remove
 from perdure.backends.sqlite.rules.operators import resume, suspend, terminate_instance
+from perdure.backends.sqlite.rules.receiving import append_event
+from perdure.backends.sqlite.rules.starting import create_instance
 from perdure.backends.sqlite.rules.stuck import mark_stuck
 from perdure.backends.sqlite.unit import Unit
 from perdure.model.transition import (
@@ -54,15 +55,11 @@ def wanted_rows(works: list[object]) -> tuple[list[str], list[int], list[int]]:
     instances: list[int] = []
     activities: list[int] = []
     for work in works:
-        kind = type(work)
-        if kind is CompleteWorkflowTask:
-            assert isinstance(work, CompleteWorkflowTask)
+        if isinstance(work, CompleteWorkflowTask):
             instances.append(work.instance_key)
-            activities.extend(fused.activity_key for fused in work.fused)
-        elif kind is CreateInstance or kind is AppendEvent:
-            assert isinstance(work, CreateInstance | AppendEvent)
+            activities += [fused.activity_key for fused in work.fused]
+        elif isinstance(work, CreateInstance | AppendEvent):
             ids.append(work.instance_id)
-        elif kind is CompleteActivityTask:
-            assert isinstance(work, CompleteActivityTask)
+        elif isinstance(work, CompleteActivityTask):
             activities.append(work.activity_key)
     return ids, instances, activities
