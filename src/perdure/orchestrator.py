@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
@@ -13,8 +14,10 @@ from perdure.client.client import Client
 from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock
 from perdure.engine.limits import Limits
+from perdure.errors import StoreUnavailable
 from perdure.model.instance import Outcome
 from perdure.model.options import Duration
+from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.worker.worker import Worker
 
 
@@ -77,6 +80,21 @@ class Orchestrator(Client):
             await self._worker.__aexit__(kind, error, traceback)
         finally:
             await super().__aexit__(kind, error, traceback)
+
+    async def _create(self, asked: CreateInstance) -> Created | Existing:
+        """In the worker's hands from the start, if it has room."""
+        taken = self._worker._create(asked)
+        if taken is not None:
+            with suppress(StoreUnavailable):  # whether it took place isn't known: repeating it tells
+                return await taken
+        return await super()._create(asked)
+
+    async def _send(self, asked: AppendEvent) -> Appended | NotAppended:
+        taken = self._worker._append(asked)
+        if taken is not None:
+            with suppress(StoreUnavailable):
+                return await taken
+        return await super()._send(asked)
 
     async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - as Client
         return await wait_for_outcome(self.backend, instance_id, timeout, self._clock, check=self._check_worker)

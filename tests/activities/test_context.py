@@ -22,6 +22,7 @@ class StillAttempt:
         self.is_cancelled = False
         self.is_worker_stopping = False
         self.heartbeat_raises = heartbeat_raises
+        self.logger = logging.getLogger("tests")
 
     def heartbeat(self, details: bytes | None) -> None:
         self.beats.append(details)
@@ -45,7 +46,7 @@ def context_of(running: StillAttempt, /, **changes: Any) -> ActivityContext:
         "scheduled_at": 0,
         "now": 0,
     }
-    return ActivityContext(ActivityTask(**{**given, **changes}), running, Payloads(), logging.getLogger("tests"))
+    return ActivityContext(ActivityTask(**{**given, **changes}), running, Payloads())
 
 
 def test_outside_of_an_activity_there_is_no_context() -> None:

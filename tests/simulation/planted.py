@@ -6,11 +6,19 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from perdure.backends.memory import appending, checkpoints, closing, creating, messages, store, tables
+from perdure.backends.memory import appending, checkpoints, closing, messages, starting, store, tables
 from perdure.engine import core, ending, execution
-from perdure.model.transition import Appended, AppendEvent, CompleteActivityTask
+from perdure.model.transition import (
+    Appended,
+    AppendEvent,
+    Checkpointed,
+    CompleteActivityTask,
+    Created,
+    CreateInstance,
+)
 from perdure.worker import executions, keeper, life, seat
 from perdure.workflows import signal_channel
 
@@ -66,7 +74,7 @@ def double_completion(patch: Patch) -> None:
 
 def message_ids_forgotten(patch: Patch) -> None:
     """What was sent again arrives again."""
-    for module in (appending, messages, creating):
+    for module in (appending, messages, starting):
         patch.setattr(module, "has_seen", lambda *_: False)
 
 
@@ -131,8 +139,8 @@ def chance_that_replay_does_not_repeat(patch: Patch) -> None:
 def executions_ahead_of_the_store(patch: Patch) -> None:
     """A checkpoint of which nobody knows whether it was written, and its execution stays in memory."""
 
-    async def broken(self: Any, *_: Any) -> None:
-        pass
+    def broken(self: Any, at: Any, *_: Any) -> None:
+        self._advance(at)
 
     patch.setattr(executions.Executions, "_commit_failed", broken)
 
@@ -162,6 +170,31 @@ def work_after_the_lease(patch: Patch) -> None:
     patch.setattr(keeper.Keeper, "is_held", property(lambda _: True))
 
 
+def first_steps_without_their_messages(patch: Patch) -> None:
+    """Neither signals nor sub-workflows leave before the second checkpoint."""
+    write = checkpoints.write_checkpoint
+
+    def broken(rows: Any, row: Any, step: Any, encoded: bytes, now: int) -> Checkpointed:
+        silent = msgspec.structs.replace(step.checkpoint, messages=())
+        return write(rows, row, msgspec.structs.replace(step, checkpoint=silent), encoded, now)
+
+    patch.setattr(starting, "write_checkpoint", broken)
+
+
+def first_steps_taken_again(patch: Patch) -> None:
+    """A start that comes twice hands its lease out twice."""
+    begin = store._HANDLERS[CreateInstance]
+
+    def broken(rows: Any, transition: CreateInstance, now: int) -> Any:
+        row = rows.by_id.get(transition.instance_id)
+        outcome = begin(rows, transition, now)
+        if row is None or transition.first_step is None or not isinstance(outcome, Created) or row.token is None:
+            return outcome
+        return msgspec.structs.replace(outcome, token=row.token, first=Checkpointed())
+
+    patch.setitem(store._HANDLERS, CreateInstance, broken)
+
+
 BUGS: list[Callable[[Patch], None]] = [
     store_without_tokens,
     store_without_positions,
@@ -182,3 +215,5 @@ BUGS: list[Callable[[Patch], None]] = [
     leases_of_lost_answers_kept,
     work_after_the_lease,
 ]
+
+BUGS_OF_FIRST_STEPS: list[Callable[[Patch], None]] = [first_steps_without_their_messages, first_steps_taken_again]

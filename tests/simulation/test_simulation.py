@@ -57,6 +57,13 @@ def test_a_planted_bug_is_found(plant: Callable[[pytest.MonkeyPatch], None], mon
     assert found < MOST_SEEDS_PER_BUG, f"{MOST_SEEDS_PER_BUG} seeds didn't show that {plant.__doc__}"
 
 
+@pytest.mark.parametrize("plant", planted.BUGS_OF_FIRST_STEPS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_of_first_steps_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_a_planted_bug_is_found(plant, monkeypatch)
+
+
 def test_a_failing_seed_says_what_is_wrong_and_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
     planted.timers_too_early(monkeypatch)
 

@@ -58,6 +58,9 @@ class Watched:
             raise problem
         return outcome
 
+    def submit(self, transition: Transition[Any]) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.commit(transition))
+
     async def beat(self, worker_key: int) -> Any:
         if self.beats_fail:
             raise StoreError("no beat today")

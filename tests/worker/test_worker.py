@@ -18,6 +18,7 @@ from perdure.client.client import Client
 from perdure.errors import ConfigurationError, RegistrationError
 from perdure.model.event import ActivityCompleted, ActivityScheduled, ExecutionStarted, TimerFired
 from perdure.model.transition import ClaimTasks, CompleteActivityTask, CompleteWorkflowTask
+from perdure.worker.collector import YOUNG_OBJECTS
 from perdure.worker.worker import Worker
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
@@ -417,13 +418,30 @@ async def test_b6_an_idle_worker_uses_under_1_percent_of_a_core(store: Backend) 
     assert share < 0.02  # 1 % and the tests' own loop; a busy loop would be near 100
 
 
-async def test_the_collector_is_left_alone_in_an_embedded_worker(memory: MemoryBackend) -> None:
-    before = gc.get_threshold(), gc.get_freeze_count()
+async def test_f3_with_workers_in_the_process_the_collector_looks_seldom(memory: MemoryBackend) -> None:
+    before = gc.get_threshold()
     async with Worker(memory, app):
-        assert (gc.get_threshold(), gc.get_freeze_count()) == before
+        assert gc.get_threshold() == (YOUNG_OBJECTS, *before[1:])
+        async with Worker(memory, app):
+            pass
+        assert gc.get_threshold()[0] == YOUNG_OBJECTS
+        assert gc.get_freeze_count() == 0  # the program may load more than perdure knows of
+    assert gc.get_threshold() == before
 
 
-async def test_a_process_of_its_own_calms_the_collector(memory: MemoryBackend) -> None:
+@pytest.mark.parametrize("threshold", [0, 2 * YOUNG_OBJECTS])
+async def test_a_program_that_has_tuned_its_collector_keeps_it_so(memory: MemoryBackend, threshold: int) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(threshold)
+    try:
+        async with Worker(memory, app):
+            assert gc.get_threshold()[0] == threshold
+        assert gc.get_threshold()[0] == threshold
+    finally:
+        gc.set_threshold(*before)
+
+
+async def test_f3_a_process_of_its_own_freezes_its_heap(memory: MemoryBackend) -> None:
     before = gc.get_threshold()
     worker = Worker(memory, app)
     async with asyncio.TaskGroup() as group:

@@ -38,6 +38,9 @@ class Attempt(Protocol):
     def is_worker_stopping(self) -> bool: ...
 
     @property
+    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]: ...
+
+    @property
     def heartbeat_raises(self) -> bool:
         """Whether a heartbeat tells of the cancel: a thread hears of it in no other way."""
         ...
@@ -50,20 +53,17 @@ class Attempt(Protocol):
 class ActivityContext:
     """What one attempt of an activity can know and say. Works in `async` activities and in the threads of plain ones."""
 
-    __slots__ = ("_attempt", "_payloads", "_task", "logger")
+    __slots__ = ("_attempt", "_payloads", "_task")
 
-    def __init__(
-        self,
-        task: ActivityTask,
-        attempt: Attempt,
-        payloads: Payloads,
-        logger: logging.Logger | logging.LoggerAdapter[Any],
-    ) -> None:
+    def __init__(self, task: ActivityTask, attempt: Attempt, payloads: Payloads) -> None:
         self._task = task
         self._attempt = attempt
         self._payloads = payloads
-        self.logger: logging.Logger | logging.LoggerAdapter[Any] = logger
+
+    @property
+    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]:
         """A logger that carries instance_id, execution_id, workflow, activity and attempt."""
+        return self._attempt.logger
 
     @property
     def activity(self) -> str:

@@ -28,7 +28,9 @@ from perdure.model.instance import Execution, Instance, Outcome, State
 from perdure.model.names import check_name
 from perdure.model.options import Duration
 from perdure.model.transition import (
+    Appended,
     AppendEvent,
+    Created,
     CreateInstance,
     Existing,
     NotAppended,
@@ -123,7 +125,7 @@ class Client:
         check_registered(self._app, definition)
         version = None if self._app is None else self._app.version
         asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
-        found = await self._commit(asked)
+        found = await self._create(asked)
         if isinstance(found, Existing):
             await self._use_existing(definition, asked, found)
         return Handle(self, asked.instance_id, definition)
@@ -137,7 +139,8 @@ class Client:
     ) -> R:
         """Start a workflow and wait for its result. Cancelling this doesn't cancel the instance."""
         handle = await self.start(workflow, *args, **kwargs)
-        return await handle.result()
+        result: R = await self._result(handle.instance_id, handle._workflow, None)
+        return result
 
     @overload
     def handle(self, instance_id: str) -> Handle[Any]: ...
@@ -358,12 +361,16 @@ class Client:
     async def _append(self, instance_id: str, event: SignalReceived | CancelRequested, message_id: bytes) -> None:
         check_name(instance_id, "an instance id")
         transition = AppendEvent(message_id=message_id, instance_id=instance_id, event=event, keep=self._keep_keys)
-        await self._administer(instance_id, transition)
+        _check_taken(instance_id, await self._send(transition))
+
+    async def _create(self, asked: CreateInstance) -> Created | Existing:
+        return await self._commit(asked)
+
+    async def _send(self, asked: AppendEvent) -> Appended | NotAppended:
+        return await self._commit(asked)
 
     async def _administer(self, instance_id: str, transition: Transition[Any]) -> None:
-        answer = await self._commit(transition)
-        if isinstance(answer, NotAppended):
-            raise _nobody(instance_id, answer.state)
+        _check_taken(instance_id, await self._commit(transition))
 
     async def _use_existing(self, definition: Workflow[..., Any], asked: CreateInstance, found: Existing) -> None:
         """Returns if the instance that is there may be taken for the one that was asked for."""
@@ -374,6 +381,11 @@ class Client:
         for place, event in enumerate(asked.signals):  # the store left them out: to it, the input is another one
             message_id = derived_id("signal", asked.request_id, place.to_bytes(4))
             await self._append(asked.instance_id, event, message_id)
+
+
+def _check_taken(instance_id: str, answer: object) -> None:
+    if isinstance(answer, NotAppended):
+        raise _nobody(instance_id, answer.state)
 
 
 def _nobody(instance_id: str, state: State | None) -> InstanceNotFound | InstanceNotRunning:

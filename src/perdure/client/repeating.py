@@ -19,15 +19,27 @@ PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 async def repeat(ask: Callable[[], Awaitable[T]]) -> T:
     """What `ask` gives; asked again for some three seconds while it raises StoreUnavailable."""
-    answer, _ = await repeat_and_tell(ask)
-    return answer
+    try:
+        return await ask()
+    except StoreUnavailable:
+        return await _repeat_after_pauses(ask)
 
 
 async def repeat_and_tell(ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
     """What `ask` gives, and whether it was asked more than once: an earlier one may have been carried out."""
-    for attempt, pause in enumerate(PAUSES_SECONDS):
+    try:
+        return await ask(), False
+    except StoreUnavailable:
+        return await _repeat_after_pauses(ask), True
+
+
+async def _repeat_after_pauses(ask: Callable[[], Awaitable[T]]) -> T:
+    *pauses, last = PAUSES_SECONDS
+    for pause in pauses:
+        await asyncio.sleep(pause)
         try:
-            return await ask(), attempt > 0
+            return await ask()
         except StoreUnavailable:
-            await asyncio.sleep(pause)
-    return await ask(), True
+            continue
+    await asyncio.sleep(last)
+    return await ask()

@@ -35,6 +35,7 @@ _RAN_OUT = frozenset({Cause.TOTAL_TIMEOUT, Cause.TIMEOUT, Cause.HEARTBEAT_TIMEOU
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What attempts need from their worker."""
 
+    loop: asyncio.AbstractEventLoop
     payloads: Payloads
     threads: Threads
     context: contextvars.Context
@@ -48,6 +49,11 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 class Attempt:
     """A running attempt. Everything but what contexts call happens on the event loop."""
 
+    __slots__ = (
+        "_activity", "_begun_at", "_has_news", "_heartbeats", "_how", "_inner", "_logger", "_loop", "_news", "_on_end",
+        "_on_free", "_schema", "_surroundings", "_timers", "causes", "has_ended", "task",
+    )  # fmt: skip
+
     def __init__(
         self,
         task: ActivityTask,
@@ -60,28 +66,32 @@ class Attempt:
         self.task = task
         self.causes: set[Cause] = set()
         self.has_ended = False
-        self.logger = ActivityLogger(surroundings.logger, _fields(task))
         self._activity = activity
-        self._payloads = surroundings.payloads
         self._schema = surroundings.payloads.call(activity.function, skip=activity.skip)
         self._surroundings = surroundings
         self._on_end = on_end
         self._on_free = on_free
-        self._loop = asyncio.get_running_loop()
+        self._loop = surroundings.loop
         self._begun_at = self._loop.time()
         self._timers: list[asyncio.TimerHandle] = []
+        self._heartbeats: Heartbeats | None = None
+        self._logger: ActivityLogger | None = None
         self._inner: asyncio.Task[HowItEnded] | None = None
         self._how: HowItEnded = GivenUp()
         self._news: bytes | None = None
         self._has_news = False
-        self.heartbeats = Heartbeats(
-            details=task.heartbeat_details,
-            timeout_seconds=_seconds(task.heartbeat_timeout),
-            send=self._send_heartbeat,
-            heard=self._heard,
-            missed=lambda: self.stop(Cause.HEARTBEAT_TIMEOUT),
-            spawn=surroundings.spawn,
-        )
+
+    @property
+    def logger(self) -> ActivityLogger:
+        """Made when somebody logs."""
+        if self._logger is None:
+            self._logger = ActivityLogger(self._surroundings.logger, _fields(self.task))
+        return self._logger
+
+    @property
+    def heartbeats(self) -> Heartbeats | None:
+        """None if there was none, and none is missed."""
+        return self._heartbeats
 
     # --- its life
 
@@ -91,7 +101,6 @@ class Attempt:
         if task.total_deadline_at is not None:
             self._call_later(task.total_deadline_at - task.now, self.stop, Cause.TOTAL_TIMEOUT)
         context = self._surroundings.context.copy()
-        context.run(set_current, ActivityContext(task, self, self._payloads, self.logger))
         if task.cancel_requested:
             self.causes.add(Cause.REQUESTED)
         if task.total_deadline_at is not None and task.total_deadline_at <= task.now:
@@ -153,7 +162,7 @@ class Attempt:
 
     def heartbeat(self, details: bytes | None) -> None:
         if asyncio._get_running_loop() is self._loop:
-            self.heartbeats.beat(details)
+            self._beating().beat(details)
             return
         if details is not None:
             self._news = details
@@ -163,11 +172,27 @@ class Attempt:
 
     def _beat_of_thread(self) -> None:
         self._has_news = False
-        self.heartbeats.beat(self._news)
+        self._beating().beat(self._news)
+
+    def _beating(self) -> Heartbeats:
+        """Most attempts send none, and have no time-out for them."""
+        if self._heartbeats is None:
+            self._heartbeats = Heartbeats(
+                details=self.task.heartbeat_details,
+                timeout_seconds=_seconds(self.task.heartbeat_timeout),
+                send=self._send_heartbeat,
+                heard=self._heard,
+                missed=lambda: self.stop(Cause.HEARTBEAT_TIMEOUT),
+                spawn=self._surroundings.spawn,
+            )
+            if self.has_ended:
+                self._heartbeats.stop()
+        return self._heartbeats
 
     # --- the function
 
     async def _run(self) -> HowItEnded:
+        self._enter()
         self._started()
         try:
             args, kwargs = self._schema.decode(self.task.arguments)
@@ -187,6 +212,7 @@ class Attempt:
     def _outcome_in_thread(self) -> HowItEnded:
         if self.causes:
             return Raised(asyncio.CancelledError())
+        self._enter()
         self._loop.call_soon_threadsafe(self._started)
         try:
             args, kwargs = self._schema.decode(self.task.arguments)
@@ -197,6 +223,10 @@ class Attempt:
         except BaseException as problem:
             return Raised(problem)
         return self._returned(value)
+
+    def _enter(self) -> None:
+        """Let activity_context() find this attempt, in the contextvars context that is the function's own."""
+        set_current(ActivityContext(self.task, self, self._surroundings.payloads))
 
     def _returned(self, value: object) -> HowItEnded:
         try:
@@ -210,7 +240,8 @@ class Attempt:
         """The function has begun: its own time-outs count from here, not from the wait for a thread."""
         if self.has_ended:
             return
-        self.heartbeats.start()
+        if self.task.heartbeat_timeout is not None:
+            self._beating().start()
         if self.task.timeout is not None:
             self._call_later(self.task.timeout, self.stop, Cause.TIMEOUT)
 
@@ -235,7 +266,8 @@ class Attempt:
         self.has_ended = True
         for timer in self._timers:
             timer.cancel()
-        self.heartbeats.stop()
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         self._on_end(self, how)
 
     async def _send_heartbeat(self, details: bytes | None) -> Heartbeat:

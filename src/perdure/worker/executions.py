@@ -7,13 +7,19 @@
 - An execution leaves memory when it ends, when its commit is refused or its outcome unknown, when it is stuck, and when it
   is the longest idle one of too many. Its lease goes back each time.
 - Each claimed task ends in a checkpoint, a stuck mark or a released lease: else the store would wait for it.
+
+A step of a cached execution has no task of its own: what arrives makes its seat *ready*, all ready seats are advanced in one
+callback of the event loop, and the answer of the store advances the seat again. Only what is rare (reading a history, giving a
+lease back) is a coroutine.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +30,7 @@ from perdure.clock import Micros
 from perdure.errors import RunawayWorkflow, StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import ActivityTask, WorkflowTask
-from perdure.model.transition import Checkpointed, MarkStuck, Rejected, ReleaseInstance
+from perdure.model.transition import Checkpointed, MarkStuck, Offer, Rejected, ReleaseInstance
 from perdure.worker.backoff import HOPELESS, Backoff, until_done
 from perdure.worker.hand_back import HandBack
 from perdure.worker.seat import FinalEnd, Result, Seat, Work, retry_delay
@@ -43,6 +49,18 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """A seat isn't busy any more."""
     uncertain: Callable[[], None]
     """The answer to an offer was lost."""
+    failed: Callable[[Exception], None]
+    """A fault, or what no waiting mends."""
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """A step of an execution that is on its way to the store."""
+
+    checkpoint: Checkpoint
+    results: tuple[Result, ...]
+    offer: Offer | None
+    keeps: bool
+    """Whether the execution stays in memory, and the lease with it."""
 
 
 class Executions:
@@ -66,23 +84,28 @@ class Executions:
         self._cache_size = cache_size
         self._links = links
         self._logger = logger
+        self._loop = asyncio.get_running_loop()
         self._backoff = Backoff(logger, "giving leases on instances back")
         self._seats: dict[int, Seat] = {}
         self._idle: OrderedDict[int, Seat] = OrderedDict()
-        self._is_retiring = False
-        self._is_over = False
+        self._ready: list[Seat] = []
+        self._all_rest: asyncio.Future[None] | None = None
+        self.coming = 0
+        """Places kept for instances that are on their way: claimed, or created with their first step."""
+        self.is_retiring = False
+        self.is_over = False
 
     @property
     def busy_count(self) -> int:
         """Instances that are being worked on; the others wait for something to happen."""
-        return len(self._seats) - len(self._idle)
+        return len(self._seats) - len(self._idle) + self.coming
 
     # --- what arrives
 
     def deliver_task(self, task: WorkflowTask) -> None:
         """A claimed task has come."""
         seat = self._seats.get(task.instance_key)
-        if seat is None and self._is_retiring:
+        if seat is None and self.is_retiring:
             self._links.spawn(self._release(Seat(task)))
             return
         if seat is None:
@@ -98,18 +121,45 @@ class Executions:
         self._wake(seat)
         return True
 
+    def deliver_first_step(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
+        """An instance has been created together with its first step, which was taken here."""
+        if self.is_over or seat.instance_key in self._seats:  # a claim was faster: its seat reads the history
+            seat.unload()
+            self._settle_offer(step, outcome)
+            return
+        self._seats[seat.instance_key] = seat
+        seat.is_busy = True
+        self._accept(seat, step, outcome)
+
+    def keeps(self, checkpoint: Checkpoint) -> bool:
+        """Whether the execution stays in memory after this step."""
+        closing = checkpoint.closing
+        return not self.is_retiring and self._cache_size > 0 and (closing is None or closing.following is not None)
+
     def retire(self) -> None:
         """Keep nothing any more: give the leases of idle executions back now, those of others with their checkpoint."""
-        self._is_retiring = True
+        self.is_retiring = True
         self._evict(0)
 
     def drop_all(self) -> None:
         """The leases are gone: take everything out of memory, on this thread."""
-        self._is_retiring = self._is_over = True
+        self.is_retiring = self.is_over = True
         for seat in self._seats.values():
             seat.unload()
         self._seats.clear()
         self._idle.clear()
+        self.note_rest()
+
+    async def wait_for_rest(self) -> None:
+        """Until no step is under way."""
+        while self.busy_count:
+            self._all_rest = self._loop.create_future()
+            await self._all_rest
+
+    def note_rest(self) -> None:
+        """A step has ended."""
+        if self._all_rest is not None and not self._all_rest.done() and not self.busy_count:
+            self._all_rest.set_result(None)
 
     def _add_task(self, seat: Seat, task: WorkflowTask) -> None:
         displaced = seat.add_task(task)
@@ -119,27 +169,48 @@ class Executions:
     # --- one seat at work
 
     def _wake(self, seat: Seat) -> None:
-        if not seat.is_busy:
-            seat.is_busy = True
-            self._idle.pop(seat.instance_key, None)
-            self._links.spawn(self._work(seat))
+        if seat.is_busy:
+            return
+        seat.is_busy = True
+        self._idle.pop(seat.instance_key, None)
+        self._ready.append(seat)
+        if len(self._ready) == 1:
+            self._loop.call_soon(self._advance_ready)
 
-    async def _work(self, seat: Seat) -> None:
+    def _advance_ready(self) -> None:
+        ready, self._ready = self._ready, []
+        for seat in ready:
+            self._advance(seat)
+
+    def _advance(self, seat: Seat) -> None:
+        """Begin the next step of a busy seat; if there is none, it is idle."""
         try:
-            while (work := seat.next_work()) is not None:
-                await self._step(seat, work)
-        finally:
-            seat.is_busy = False
-            if not self._is_over:
+            work = None if self.is_over else seat.next_work()
+            if work is None:
                 self._settle(seat)
+            elif work.task is not None and not seat.fits(work.task):
+                self._load(seat, work, work.task)
+            else:
+                if work.task is not None:
+                    seat.sit_down(work.task)
+                self._step(seat, work)
+        except Exception as problem:  # the engine's errors are caught where it is called: this is a fault of ours
+            self._links.failed(problem)
+            if not self.is_over:
+                seat.unload()
+                self._apart(seat, partial(self._release, seat))
 
     def _settle(self, seat: Seat) -> None:
         """The seat has nothing to do: it stays while its execution is in memory."""
+        seat.is_busy = False
+        if self.is_over:
+            return
         if seat.execution is None:
             self._seats.pop(seat.instance_key, None)
         else:
             self._idle[seat.instance_key] = seat
-            self._evict(0 if self._is_retiring else self._cache_size)
+            self._evict(0 if self.is_retiring else self._cache_size)
+        self.note_rest()
         self._links.on_free()
 
     def _evict(self, capacity: int) -> None:
@@ -149,97 +220,139 @@ class Executions:
             seat.unload()
             self._links.spawn(self._release(seat))
 
-    async def _step(self, seat: Seat, work: Work) -> None:
+    def _load(self, seat: Seat, work: Work, task: WorkflowTask) -> None:
+        """Take the task's lease and bring its execution into memory, then take the step."""
+        seat.unload()
+        seat.sit_down(task)
+        if task.workflow not in self._app.workflows:
+            self._give_way(seat, work, StaleTask())  # continue-as-new went on as one that other workers know
+        elif task.position:
+            self._apart(seat, partial(self._load_history, seat, work, task))
+        else:
+            self._stepper.load_new(seat, task)
+            self._step(seat, work)
+
+    async def _load_history(self, seat: Seat, work: Work, task: WorkflowTask) -> bool:
         try:
-            if work.task is not None:
-                await self._sit_down(seat, work.task)
-            if self._is_over:
-                seat.unload()
-                return
-            work, strays = seat.sort_out(work)
-            self._send_alone(strays)
-            checkpoint = None if seat.execution is None else self._stepper.apply(seat, work)
+            await self._stepper.load(seat, task)
         except HOPELESS:
             raise
         except Exception as problem:
-            self._send_alone(work.results)
-            await self._give_way(seat, problem)
-            return
-        if checkpoint is None:
-            self._send_alone(work.results)
+            self._give_way(seat, work, problem)
         else:
-            await self._commit(seat, checkpoint, work.results)
+            if self.is_over:
+                seat.unload()
+            self._step(seat, work)
+        return False
 
-    async def _sit_down(self, seat: Seat, task: WorkflowTask) -> None:
-        """Take the task's lease, and have its execution in memory."""
-        if not seat.fits(task):
-            seat.unload()
-        seat.sit_down(task)
+    def _step(self, seat: Seat, work: Work) -> None:
+        """Apply what has come, and send the checkpoint off."""
+        work, strays = seat.sort_out(work)
+        self._send_alone(strays)
         if seat.execution is None:
-            if task.workflow not in self._app.workflows:
-                raise StaleTask  # continue-as-new went on as one that other workers know
-            await self._stepper.load(seat, task)
-
-    async def _commit(self, seat: Seat, checkpoint: Checkpoint, results: tuple[Result, ...]) -> None:
-        closing = checkpoint.closing
-        keeps = not self._is_retiring and self._cache_size > 0 and (closing is None or closing.following is not None)
-        offer = self._hand_back.offer(checkpoint, workflow_task=keeps)
-        try:
-            outcome = await self._stepper.commit(seat, checkpoint, results, release=not keeps, offer=offer)
-        except BaseException as problem:
-            self._hand_back.withdraw(offer)
-            if not isinstance(problem, Exception) or isinstance(problem, HOPELESS):
-                raise
-            if offer is not None and isinstance(problem, StoreUnavailable):
-                self._links.uncertain()
-            self._send_alone(results)
-            await self._commit_failed(seat, problem)
+            self._send_alone(work.results)
+            self._advance(seat)
             return
-        if self._is_over:
-            self._hand_back.withdraw(offer)
-        elif isinstance(outcome, Rejected):
-            self._hand_back.withdraw(offer)
-            self._send_alone(results)
-            self._logger.info("a checkpoint of %s was refused: %s", seat.instance_id, outcome.reason)
-            seat.unload()
-            await self._release(seat)
-        else:
-            self._hand_back.settle(offer, outcome.activities)
-            await self._committed(seat, checkpoint, outcome, keeps=keeps)
+        try:
+            checkpoint = self._stepper.apply(seat, work)
+        except Exception as problem:
+            self._give_way(seat, work, problem)
+            return
+        keeps = self.keeps(checkpoint)
+        step = Step(checkpoint, work.results, self._hand_back.offer(checkpoint, workflow_task=keeps), keeps)
+        answer = self._stepper.submit(seat, checkpoint, work.results, release=not keeps, offer=step.offer)
+        answer.add_done_callback(partial(self._answered, seat, step))
 
-    async def _committed(self, seat: Seat, checkpoint: Checkpoint, outcome: Checkpointed, *, keeps: bool) -> None:
+    def _answered(self, seat: Seat, step: Step, answer: asyncio.Future[Checkpointed | Rejected]) -> None:
+        try:
+            outcome = answer.result()
+        except (Exception, asyncio.CancelledError) as problem:
+            self._hand_back.withdraw(step.offer)
+            if not self.is_over:
+                self._commit_failed(seat, step, problem)
+            return
+        if isinstance(outcome, Rejected):
+            self._hand_back.withdraw(step.offer)
+            if not self.is_over:
+                self._refused(seat, step, outcome)
+        elif self.is_over:
+            self._hand_back.withdraw(step.offer)
+        else:
+            self._accept(seat, step, outcome)
+
+    def _accept(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
+        """The step is durable: begin what came back with it, and go on."""
+        self._settle_offer(step, outcome)
         assert seat.execution is not None
         seat.execution.committed(outcome)
-        told = [cancel.number for cancel in checkpoint.cancelled_activities if cancel.told]
-        if told:
+        checkpoint = step.checkpoint
+        if checkpoint.cancelled_activities:
+            told = [cancel.number for cancel in checkpoint.cancelled_activities if cancel.told]
             self._links.tell_numbers(seat.execution_id, told)
-        if not keeps or checkpoint.closing is not None:
+        if not step.keeps or checkpoint.closing is not None:
             seat.unload()
         if outcome.workflow_task is not None:
             self._add_task(seat, outcome.workflow_task)
-        elif keeps and checkpoint.closing is not None:
-            await self._release(seat)
+        elif step.keeps and checkpoint.closing is not None:
+            self._apart(seat, partial(self._release, seat))
+            return
+        self._advance(seat)
 
-    # --- what goes wrong
+    def _settle_offer(self, step: Step, outcome: Checkpointed) -> None:
+        if self.is_over:
+            self._hand_back.withdraw(step.offer)
+        else:
+            self._hand_back.settle(step.offer, outcome.activities)
 
-    async def _give_way(self, seat: Seat, problem: Exception) -> None:
+    # --- what goes wrong, and what takes its time
+
+    def _refused(self, seat: Seat, step: Step, outcome: Rejected) -> None:
+        self._logger.info("a checkpoint of %s was refused: %s", seat.instance_id, outcome.reason)
+        seat.unload()
+        self._apart(seat, partial(self._release, seat))
+        self._send_alone(step.results)
+
+    def _give_way(self, seat: Seat, work: Work, problem: Exception) -> None:
         """The task can't be done here and now: leave it to others, or mark the instance stuck."""
         seat.unload()
         if isinstance(problem, StaleTask):
-            await self._release(seat)
+            self._apart(seat, partial(self._release, seat))
         else:
-            await self._mark_stuck(seat, problem)
+            self._apart(seat, partial(self._mark_stuck, seat, problem))
+        self._send_alone(work.results)
 
-    async def _commit_failed(self, seat: Seat, problem: Exception) -> None:
+    def _commit_failed(self, seat: Seat, step: Step, problem: BaseException) -> None:
         """Unknown, or impossible: what is in memory may be ahead of the store."""
+        if isinstance(problem, HOPELESS):
+            self._links.failed(problem)
+            return
+        is_unknown = not isinstance(problem, Exception) or isinstance(problem, StoreUnavailable)
+        if is_unknown and step.offer is not None:
+            self._links.uncertain()
         seat.unload()
-        if isinstance(problem, StoreUnavailable):
+        if is_unknown:
             self._logger.warning("whether a checkpoint of %s was written isn't known: %s", seat.instance_id, problem)
-            await self._release(seat)
+            self._apart(seat, partial(self._release, seat))
         else:
-            await self._mark_stuck(seat, problem)
+            self._apart(seat, partial(self._mark_stuck, seat, problem))
+        self._send_alone(step.results)
 
-    async def _mark_stuck(self, seat: Seat, problem: Exception) -> None:
+    def _apart(self, seat: Seat, slow: Callable[[], Awaitable[object]]) -> None:
+        """Do something that takes its time; the seat goes on afterwards, unless that has given it another step.
+
+        It is begun before what is asked for after this call: a lease goes back before the results are sent alone.
+        """
+        self._links.spawn(self._then_advance(seat, slow))
+
+    async def _then_advance(self, seat: Seat, slow: Callable[[], Awaitable[object]]) -> None:
+        goes_on = True
+        try:
+            goes_on = await slow() is not False
+        finally:
+            if goes_on:
+                self._advance(seat)
+
+    async def _mark_stuck(self, seat: Seat, problem: BaseException) -> None:
         is_runaway = isinstance(problem, RunawayWorkflow)
         retry_in: Micros | None = None if is_runaway else retry_delay(seat.stuck_attempts)
         when = "waits for resume" if retry_in is None else f"is tried again in {retry_in // 1_000_000} s"

@@ -29,6 +29,7 @@ class HandBack:
         self._serves_workflows = serves_workflows
         self._slots = slots
         self._begin = begin
+        self._offer_of_task = Offer(worker_key=worker_key, workflow_task=True)
         self.is_stopped = False
         """A worker that stops takes nothing more."""
 
@@ -36,23 +37,21 @@ class HandBack:
         """What this worker takes of what the checkpoint makes ready; the slots are reserved."""
         if self.is_stopped:
             return None
-        wanted = sum(new.queue in self._queues and new.name in self._names for new in checkpoint.activities)
-        reserved = self._slots.take(wanted) if wanted else 0
-        if not reserved and not workflow_task:
-            return None
-        return Offer(
-            worker_key=self._worker_key,
-            activity_queues=self._queues if reserved else (),
-            activities=reserved,
-            activity_names=self._names if reserved else frozenset(),
-            workflow_task=workflow_task,
-        )
+        reserved = self._reserve(checkpoint)
+        if not reserved:
+            return self._offer_of_task if workflow_task else None
+        return Offer(self._worker_key, self._queues, reserved, self._names, workflow_task)
+
+    def offer_with_start(self, checkpoint: Checkpoint, *, workflow_task: bool) -> Offer:
+        """The same of a first step, which must name its worker in any case."""
+        reserved = self._reserve(checkpoint)
+        return Offer(self._worker_key, self._queues, reserved, self._names, workflow_task)
 
     def offer_of_task(self, *, workflow_task: bool) -> Offer | None:
         """For the end of an activity: the instance's workflow task may come back, if nobody else has the instance."""
         if self.is_stopped or not workflow_task or not self._serves_workflows:
             return None
-        return Offer(worker_key=self._worker_key, workflow_task=True)
+        return self._offer_of_task
 
     def withdraw(self, offer: Offer | None) -> None:
         """The commit failed: nothing comes back."""
@@ -65,3 +64,9 @@ class HandBack:
             self._slots.free(offer.activities - len(activities))
         for task in activities:
             self._begin(task)
+
+    def _reserve(self, checkpoint: Checkpoint) -> int:
+        new = checkpoint.activities
+        if not new:
+            return 0
+        return self._slots.take(sum([each.queue in self._queues and each.name in self._names for each in new]))

@@ -23,9 +23,10 @@ from typing import Any
 from perdure.backends.protocol import WorkerStart
 from perdure.errors import StoreError
 from perdure.model.task import ActivityTask
-from perdure.model.transition import ActivityFailure, ActivityResult
+from perdure.model.transition import ActivityFailure, ActivityResult, Offer
 from perdure.worker.activities import Activities
 from perdure.worker.attempt import Surroundings
+from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import HOPELESS, Backoff, until_done
 from perdure.worker.executions import Executions, Links
 from perdure.worker.hand_back import HandBack
@@ -35,6 +36,8 @@ from perdure.worker.keeper import Keeper, Lease
 from perdure.worker.poller import Poller, Workplace
 from perdure.worker.possessions import Possessions
 from perdure.worker.recording import EndRecorder
+from perdure.worker.shortcuts import Shortcuts
+from perdure.worker.shortcuts import Surroundings as ShortcutSurroundings
 from perdure.worker.stepping import Stepper
 from perdure.worker.store_time import StoreTime
 from perdure.worker.verdict import Cause, End
@@ -70,6 +73,7 @@ class Life:
         self._problem: Exception | None = None
         self._is_stopping = False
         self._is_uncertain = False
+        self._slot_came_free = asyncio.Event()
         self._time = StoreTime(has.clock)
         self._recorder = EndRecorder(has.backend, self._uncertain, has.logger)
         self._keeper = Keeper(
@@ -90,20 +94,11 @@ class Life:
 
     def _build(self) -> None:
         has = self._has
-        surroundings = Surroundings(
-            payloads=has.app.payloads,
-            threads=has.threads,
-            context=has.context,
-            logger=logging.getLogger("perdure.activity"),
-            spawn=self._spawn,
-            send_heartbeat=has.backend.commit,
-            is_stopping=lambda: self._is_stopping,
-        )
         self._activities = Activities(
             has.activities if has.options.activity_queues else {},
-            surroundings,
+            self._surroundings(),
             has.slots,
-            is_held=lambda: self._keeper.is_held,
+            is_held=self._is_held,
             report=self._report,
             logger=has.logger,
         )
@@ -126,12 +121,32 @@ class Life:
                 spawn=self._spawn,
                 record_alone=self._record,
                 tell_numbers=self._activities.tell_numbers,
-                on_free=self._notice_free_slot,
+                on_free=self._slot_came_free.set,
                 uncertain=self._uncertain,
+                failed=self._note_fault,
             ),
             logger=has.logger,
         )
-        self._poller = Poller(
+        backlog = Backlog(has.options.max_activities)
+        self._poller = self._make_poller(backlog)
+        self.shortcuts = self._make_shortcuts(backlog)
+
+    def _surroundings(self) -> Surroundings:
+        has = self._has
+        return Surroundings(
+            loop=asyncio.get_running_loop(),
+            payloads=has.app.payloads,
+            threads=has.threads,
+            context=has.context,
+            logger=logging.getLogger("perdure.activity"),
+            spawn=self._spawn,
+            send_heartbeat=has.backend.commit,
+            is_stopping=lambda: self._is_stopping,
+        )
+
+    def _make_poller(self, backlog: Backlog) -> Poller:
+        has = self._has
+        return Poller(
             has.backend,
             self._key,
             has.options,
@@ -140,7 +155,9 @@ class Life:
                 executions=self._executions,
                 activities=self._activities,
                 slots=has.slots,
+                slot_came_free=self._slot_came_free,
                 threads=has.threads,
+                backlog=backlog,
                 uncertain=self._uncertain,
                 claimed=self._claimed,
             ),
@@ -148,7 +165,26 @@ class Life:
             logger=has.logger,
         )
 
-    async def run(self, begun: Callable[[], None], served: Callable[[LifeEnd], None]) -> None:
+    def _make_shortcuts(self, backlog: Backlog) -> Shortcuts:
+        has = self._has
+        return Shortcuts(
+            ShortcutSurroundings(
+                backend=has.backend,
+                app=has.app,
+                options=has.options,
+                slots=has.slots,
+                executions=self._executions,
+                stepper=self._stepper,
+                hand_back=self._hand_back,
+                backlog=backlog,
+                time=self._time,
+                is_held=self._is_held,
+                uncertain=self._uncertain,
+                logger=has.logger,
+            )
+        )
+
+    async def run(self, begun: Callable[[Life], None], served: Callable[[LifeEnd], None]) -> None:
         """All of it. `begun` is called when it serves, `served` with the reason when it doesn't any more.
 
         Raises StoreSealed and SchemaMismatch, and StoreError if it couldn't begin.
@@ -162,13 +198,13 @@ class Life:
             clock=has.clock,
             logger=has.logger,
         )
-        has.slots.listeners.append(self._notice_free_slot)
+        has.slots.listeners.append(self._slot_came_free.set)
         try:
             await self._keeper.start(watchdog.run)
-            begun()
+            begun(self)
             await self._serve(served)
         finally:
-            has.slots.listeners.remove(self._notice_free_slot)
+            has.slots.listeners.remove(self._slot_came_free.set)
             await self._sign_off()
         if self._problem is not None:
             raise self._problem
@@ -208,6 +244,7 @@ class Life:
         self._activities.stop_all(Cause.SHUTDOWN)
         await self._activities.wait_for_end(1.0 if self._has.stop.is_hurried else _CANCELLED_SECONDS)
         self._activities.give_up_all()
+        self._spawn(self._executions.wait_for_rest())
         waiting = {poller, *self._jobs}
         while waiting:
             _, left = await asyncio.wait(waiting, timeout=_RECORDING_SECONDS)
@@ -234,9 +271,6 @@ class Life:
 
     # --- for those who live in it
 
-    def _notice_free_slot(self) -> None:
-        self._poller.notice_free_slot()
-
     def _spawn(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(self._guarded(job))
         self._jobs.add(task)
@@ -248,10 +282,14 @@ class Life:
         """The top of each task: a fault of one harms no other."""
         try:
             await job
-        except HOPELESS as problem:
+        except Exception as problem:
+            self._note_fault(problem)
+
+    def _note_fault(self, problem: Exception) -> None:
+        if isinstance(problem, HOPELESS):
             self._fail(problem)
-        except Exception:
-            self._has.logger.exception("a fault in perdure's worker: please report it")
+        else:
+            self._has.logger.error("a fault in perdure's worker: please report it", exc_info=problem)
 
     def _report(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
         """An attempt has ended: into the execution that is in memory, or into the store."""
@@ -263,13 +301,18 @@ class Life:
         self._spawn(self._record_and_go_on(task, end, heartbeats))
 
     async def _record_and_go_on(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
-        offer = None
-        if isinstance(end, ActivityResult | ActivityFailure):
-            has_room = self._executions.busy_count < self._has.options.max_workflow_tasks
-            offer = self._hand_back.offer_of_task(workflow_task=has_room)
+        offer = self._offer_of_task() if isinstance(end, ActivityResult | ActivityFailure) else None
         following = await self._recorder.record(task, end, offer, heartbeats)
         if following is not None:
             self._executions.deliver_task(following)
+
+    def _is_held(self) -> bool:
+        return self._keeper.is_held
+
+    def _offer_of_task(self) -> Offer | None:
+        """For what makes an instance's workflow task due, while there is room for one more."""
+        has_room = self._executions.busy_count < self._has.options.max_workflow_tasks
+        return self._hand_back.offer_of_task(workflow_task=has_room)
 
     def _lost(self, why: str) -> None:
         if not self._over.done():

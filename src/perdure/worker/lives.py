@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from perdure.errors import StoreError
 from perdure.worker.backoff import HOPELESS
-from perdure.worker.life import LifeEnd, begin_life
+from perdure.worker.life import Life, LifeEnd, begin_life
 from perdure.worker.possessions import Possessions
 
 _SECONDS_BETWEEN = 0.2
@@ -22,6 +22,8 @@ class Lives:
         self._begun = begun
         self._has_begun = False
         self._problem: Exception | None = None
+        self.serving: Life | None = None
+        """The life that takes new work, while there is one."""
 
     async def run(self) -> None:
         """Until the worker has stopped. Raises StoreSealed, SchemaMismatch, and what made the first life impossible."""
@@ -35,7 +37,11 @@ class Lives:
             raise self._problem
 
     async def _live(self, served: asyncio.Future[LifeEnd]) -> None:
+        life: Life | None = None
+
         def note(end: LifeEnd) -> None:
+            if self.serving is life:
+                self.serving = None
             if not served.done():
                 served.set_result(end)
 
@@ -53,7 +59,8 @@ class Lives:
         finally:
             note(LifeEnd.LOST)
 
-    def _note_begun(self) -> None:
+    def _note_begun(self, life: Life) -> None:
+        self.serving = life
         self._has_begun = True
         self._begun()
 

@@ -71,7 +71,7 @@ def worker_options(  # noqa: PLR0913 - each is an option with a default
         activity_queues=activities,
         versions=None if versions is None else _versions(versions),
         max_workflow_tasks=_count(
-            max_workflow_tasks, 200, "max_workflow_tasks", "use workflow_queues=() for a worker without workflows"
+            max_workflow_tasks, 1_000, "max_workflow_tasks", "use workflow_queues=() for a worker without workflows"
         ),
         max_activities=slots,
         activity_threads=_count(activity_threads, slots, "activity_threads", "leave it out for one per activity"),

@@ -17,6 +17,7 @@ from perdure.backends.protocol import Backend
 from perdure.errors import StoreError, StoreUnavailable
 from perdure.model.transition import Claimed, ClaimTasks
 from perdure.worker.activities import Activities
+from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.executions import Executions
 from perdure.worker.options import WorkerOptions
@@ -26,6 +27,8 @@ from perdure.worker.threads import Threads
 from perdure.worker.waiting import first_of, wait_for_event
 
 LONGEST_WAIT_SECONDS = 1.0
+_LEAST_AT_ONCE = 8
+_MOST_AT_ONCE = 128
 _EMPTY_CLAIMS_AT_ONCE = 3
 _LONGEST_EMPTY_PAUSE_SECONDS = 0.05
 _LATE_SECONDS = 0.0005
@@ -39,11 +42,32 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     activities: Activities
     slots: Slots
     """Of activities."""
+    slot_came_free: asyncio.Event
+    """Of activities or of workflow tasks; set by whoever frees one."""
     threads: Threads
+    backlog: Backlog
     uncertain: Callable[[], None]
     """The answer to a claim may have been lost."""
     claimed: Callable[[], None]
     """A claim was answered."""
+
+
+class Appetite:
+    """How much to claim at once: little when little came, twice as much each time when all that was asked for came.
+
+    A claim that is under way keeps slots from what comes back with commits, and takes from other workers what it could
+    have left to them.
+    """
+
+    __slots__ = ("slots",)
+
+    def __init__(self) -> None:
+        self.slots = _LEAST_AT_ONCE
+
+    def got(self, count: int) -> None:
+        """So many tasks came."""
+        wanted = 2 * count if count >= self.slots else count
+        self.slots = min(max(wanted, _LEAST_AT_ONCE), _MOST_AT_ONCE)
 
 
 class Poller:
@@ -69,18 +93,17 @@ class Poller:
         self._executions = workplace.executions
         self._activities = workplace.activities
         self._time = time
+        self._backlog = workplace.backlog
         self._uncertain = workplace.uncertain
         self._claimed = workplace.claimed
         self._backoff = Backoff(logger, "claiming tasks")
-        self._slot_came_free = asyncio.Event()
+        self._slot_came_free = workplace.slot_came_free
         self._stopped = asyncio.Event()
         self._empty_claims = 0
+        self._workflow_appetite = Appetite()
+        self._activity_appetite = Appetite()
         self._serves_workflows = bool(workflow_names and options.workflow_queues)
         self._serves_activities = bool(workplace.activities.names and options.activity_queues)
-
-    def notice_free_slot(self) -> None:
-        """A slot came free."""
-        self._slot_came_free.set()
 
     def stop(self) -> None:
         """Claim nothing more. What a claim that is on its way brings is still handed over."""
@@ -95,6 +118,7 @@ class Poller:
             try:
                 claimed = await self._backend.commit(claim)
             except BaseException as problem:
+                self._executions.coming -= claim.workflow_slots
                 self._activity_slots.put_back(claim.activity_slots)
                 if not isinstance(problem, StoreError) or isinstance(problem, HOPELESS):
                     raise
@@ -109,25 +133,32 @@ class Poller:
             await self._wait(claim, claimed)
 
     def _claim(self) -> ClaimTasks:
-        """What can be taken now; the slots for activities are reserved."""
+        """What can be taken now; the slots are reserved."""
         options = self._options
-        workflow_slots = max(0, options.max_workflow_tasks - self._executions.busy_count)
-        has_thread = self._threads.waiting_count == 0
+        workflow_slots = activity_slots = 0
+        if self._serves_workflows:
+            free = max(0, options.max_workflow_tasks - self._executions.busy_count)
+            workflow_slots = min(free, self._workflow_appetite.slots)
+            self._executions.coming += workflow_slots
+        if self._serves_activities and self._threads.waiting_count == 0:
+            activity_slots = self._activity_slots.take(self._activity_appetite.slots)
         return ClaimTasks(
             worker_key=self._worker_key,
             workflow_queues=options.workflow_queues,
-            workflow_slots=workflow_slots if self._serves_workflows else 0,
+            workflow_slots=workflow_slots,
             workflow_names=self._workflow_names,
             activity_queues=options.activity_queues,
-            activity_slots=self._activity_slots.take(self._activity_slots.total if has_thread else 0)
-            if self._serves_activities
-            else 0,
+            activity_slots=activity_slots,
             activity_names=self._activities.names,
             versions=options.versions,
         )
 
     def _hand_over(self, claim: ClaimTasks, claimed: Claimed) -> None:
+        self._executions.coming -= claim.workflow_slots
         self._activity_slots.put_back(claim.activity_slots - len(claimed.activity_tasks))
+        self._backlog.claimed(claim, claimed)
+        self._workflow_appetite.got(len(claimed.workflow_tasks))
+        self._activity_appetite.got(len(claimed.activity_tasks))
         for workflow_task in claimed.workflow_tasks:
             self._executions.deliver_task(workflow_task)
         for activity_task in claimed.activity_tasks:

@@ -101,9 +101,12 @@ class Seat:
 
     def sort_out(self, work: Work) -> tuple[Work, tuple[Result, ...]]:
         """What is for the execution in memory, and results for one that continue-as-new has ended meanwhile."""
-        strays = tuple(result for result in work.results if result.task.execution_id != self.execution_id)
-        if not strays:
+        for result in work.results:
+            if result.task.execution_id != self.execution_id:
+                break
+        else:
             return work, ()
+        strays = tuple(result for result in work.results if result.task.execution_id != self.execution_id)
         return Work(work.task, tuple(result for result in work.results if result not in strays)), strays
 
     def fits(self, task: WorkflowTask) -> bool:
@@ -116,6 +119,10 @@ class Seat:
             return False
         return execution.position == task.position or (self.token == task.token and execution.position > task.position)
 
+    def is_there(self, instance_key: int, token: int) -> None:
+        """The instance, whose first step was taken ahead of it, has been created."""
+        self.instance_key, self.token = instance_key, token
+
     def sit_down(self, task: WorkflowTask) -> None:
         """Take over the task's lease."""
         self.token = task.token
@@ -127,10 +134,8 @@ class Seat:
         self.execution = execution
         self.applied_through = -1
 
-    def unread(self, task: WorkflowTask | None) -> list[PendingEvent]:
+    def unread(self, task: WorkflowTask) -> list[PendingEvent]:
         """What of the task's events the execution in memory hasn't applied."""
-        if task is None:
-            return []
         return [event for event in task.pending if event.id > self.applied_through]
 
     def unload(self) -> None:

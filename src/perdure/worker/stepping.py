@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-
-import msgspec
 
 from perdure.app import App
 from perdure.backends.protocol import Backend
@@ -16,14 +15,6 @@ from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, 
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.seat import Result, Seat, Work
 from perdure.worker.store_time import StoreTime
-
-
-class Applying(msgspec.Struct, frozen=True):
-    """The workflow code that runs now."""
-
-    instance_key: int
-    instance_id: str
-    token: int
 
 
 class StaleTask(Exception):
@@ -40,54 +31,56 @@ class Stepper:
         self._limits = limits
         self._logger = logger
         self._reading = Backoff(logger, "reading a history")
-        self.applying: Applying | None = None
-        """For the watchdog, which looks from another thread."""
+        self.applying: Seat | None = None
+        """Whose workflow code runs now: for the watchdog, which looks from another thread."""
+
+    def load_new(self, seat: Seat, task: WorkflowTask) -> None:
+        """Bring an execution into memory that has no history yet."""
+        seat.load(Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits))
 
     async def load(self, seat: Seat, task: WorkflowTask) -> None:
         """Bring the execution into memory. Raises StaleTask, and what replay and StoreCorrupt say of the history."""
-        stored = []
-        if task.position:
-            stored = list(
-                await until_done(lambda: self._backend.read_events(task.instance_key, task.execution_id), self._reading)
-            )
+        stored = await until_done(
+            lambda: self._backend.read_events(task.instance_key, task.execution_id), self._reading
+        )
         if len(stored) != task.position:
             raise StaleTask
         execution = Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits)
         seat.load(execution)
-        if stored:
-            self.applying = Applying(seat.instance_key, seat.instance_id, seat.token)
-            try:
-                execution.replay([each.event for each in stored])
-            finally:
-                self.applying = None
+        self.applying = seat
+        try:
+            execution.replay([each.event for each in stored])
+        finally:
+            self.applying = None
 
     def apply(self, seat: Seat, work: Work) -> Checkpoint:
         """Apply the results and the unread events, in line. Raises what the engine does."""
         execution = seat.execution
         assert execution is not None
         now = self._time.now()
+        pending = [result.event for result in work.results]
         if work.task is not None:
             now = max(now, work.task.now)
-        pending = [result.event for result in work.results]
-        pending += seat.unread(work.task)
-        self.applying = Applying(seat.instance_key, seat.instance_id, seat.token)
+            pending += seat.unread(work.task)
+        self.applying = seat
         try:
             checkpoint = execution.apply(pending, now)
         finally:
             self.applying = None
-        seat.applied_through = max((seat.applied_through, *checkpoint.consumed))
+        if checkpoint.consumed:
+            seat.applied_through = max(seat.applied_through, *checkpoint.consumed)
         return checkpoint
 
-    async def commit(
+    def submit(
         self, seat: Seat, checkpoint: Checkpoint, results: tuple[Result, ...], *, release: bool, offer: Offer | None
-    ) -> Checkpointed | Rejected:
+    ) -> asyncio.Future[Checkpointed | Rejected]:
         """Write the checkpoint, and with it the ends of the activities whose results it has applied."""
-        return await self._backend.commit(
+        return self._backend.submit(
             CompleteWorkflowTask(
                 instance_key=seat.instance_key,
                 token=seat.token,
                 checkpoint=checkpoint,
-                fused=tuple(result.fused for result in results),
+                fused=tuple([result.fused for result in results]),
                 release=release,
                 offer=offer,
             )

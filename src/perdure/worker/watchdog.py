@@ -23,7 +23,7 @@ from perdure.clock import Clock
 from perdure.errors import StoreError
 from perdure.model.transition import MarkStuck
 from perdure.worker.keeper import Keeper
-from perdure.worker.stepping import Applying
+from perdure.worker.seat import Seat
 from perdure.worker.waiting import wait_for_event
 
 _ASK_SECONDS = 0.5
@@ -38,7 +38,7 @@ class Watchdog:
         keeper: Keeper,
         worker_key: int,
         *,
-        applying: Callable[[], Applying | None],
+        applying: Callable[[], Seat | None],
         limit_seconds: float,
         clock: Clock,
         logger: logging.Logger,

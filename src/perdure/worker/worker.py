@@ -17,7 +17,8 @@ from perdure.clock import Clock, SystemClock
 from perdure.engine.limits import Limits
 from perdure.errors import ConfigurationError
 from perdure.model.options import Duration
-from perdure.worker.collector import calm_collector
+from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.worker.collector import frozen_heap, patient_collector
 from perdure.worker.keeper import Aside, in_a_thread
 from perdure.worker.lifespan import entered_lifespan
 from perdure.worker.lives import Lives
@@ -39,7 +40,7 @@ class Worker:
     An option that is None has its default. `queues` are served for workflows and activities alike, unless
     `workflow_queues` or `activity_queues` says otherwise; `()` there makes a worker for the other kind alone. `versions`
     are the values of App(version=) at the start of the instances that it takes; all by default. At most
-    `max_workflow_tasks` (200) and `max_activities` (200) are worked on at once, plain functions among these in up to
+    `max_workflow_tasks` (1,000) and `max_activities` (200) are worked on at once, plain functions among these in up to
     `activity_threads` threads. `cache_size` (2,000) executions stay in memory. Running activities have `grace` (10 s) to
     end when the worker stops. Workflow code that blocks the event loop for `block_limit` (30 s) is marked stuck. `lease`
     (20 s) is how long others wait before they take over from a worker that has gone silent.
@@ -88,6 +89,7 @@ class Worker:
         self._clock: Clock = clock or SystemClock()
         self._stop = StopRequest()
         self._task: asyncio.Task[None] | None = None
+        self._lives: Lives | None = None
         self._aside: Aside = in_a_thread  # a simulation has one event loop for everything
 
     @property
@@ -146,8 +148,20 @@ class Worker:
             self._stop.request()
         await self._wait_for_end()
 
+    # for a client in the same process, on the same event loop
+
+    def _create(self, asked: CreateInstance) -> asyncio.Future[Created | Existing] | None:
+        """Create the instance together with its first step; None if it is to be created without."""
+        life = None if self._lives is None else self._lives.serving
+        return None if life is None else life.shortcuts.create(asked)
+
+    def _append(self, asked: AppendEvent) -> asyncio.Future[Appended | NotAppended] | None:
+        """Append the event and go on with the instance; None if it is to be appended without."""
+        life = None if self._lives is None else self._lives.serving
+        return None if life is None else life.shortcuts.append(asked)
+
     async def _run_on(self) -> None:
-        with calm_collector():
+        with frozen_heap():
             await self._wait_for_end()
 
     async def _wait_for_end(self) -> None:
@@ -168,6 +182,7 @@ class Worker:
                 await self._backend.open()
                 stack.push_async_callback(self._backend.close)
             activities = await stack.enter_async_context(entered_lifespan(self._app))
+            stack.enter_context(patient_collector())
             threads = Threads(self.options.activity_threads, f"perdure-activity-{self.name}")
             stack.callback(threads.close)
             has = Possessions(
@@ -184,7 +199,8 @@ class Worker:
                 aside=self._aside,
             )
             self._check_has_work(has)
-            await Lives(has, lambda: None if started.done() else started.set_result(None)).run()
+            self._lives = Lives(has, lambda: None if started.done() else started.set_result(None))
+            await self._lives.run()
 
     def _check_has_work(self, has: Possessions) -> None:
         works = (has.options.workflow_queues and has.app.workflows) or (has.options.activity_queues and has.activities)

@@ -1,12 +1,14 @@
 """The client: it starts instances, writes to them, cancels, terminates and suspends them, and waits for their ends.
 
-It asks again until it knows: what was acknowledged once must hold for ever.
+It asks again until it knows: what was acknowledged once must hold for ever. Some starts, letters and cancels go by way of a
+machine that works, too (an Orchestrator): one that stands still or crashes doesn't answer, and somebody else is asked the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from random import Random
 from typing import Any
 
 from perdure.app import App
@@ -23,6 +25,7 @@ from perdure.errors import (
 from perdure.model.instance import State
 from perdure.testing.simulation.interpreter import LETTER
 from perdure.testing.simulation.loop import Host, VirtualClock
+from perdure.testing.simulation.machine import Machine, Site
 from perdure.testing.simulation.programs import Letter, Script
 from perdure.testing.simulation.wire import Network, Wire, as_backend
 
@@ -32,13 +35,31 @@ _ENDS: dict[type[Exception], State] = {
     WorkflowTerminated: State.TERMINATED,
 }
 _LATER_SECONDS = 0.5
+_PATIENCE_SECONDS = 3.0
+
+
+class Counters:
+    """Where requests are taken: at machines, as long as there are any, and so often as this run wants it."""
+
+    def __init__(self, sites: Sequence[Site], chance: float, dice: Random) -> None:
+        self._sites = sites
+        self._chance = chance
+        self._dice = dice
+
+    def choose(self) -> Machine | None:
+        """The machine to ask now, if it is to be one."""
+        if self._dice.random() >= self._chance:
+            return None
+        machine = self._dice.choice(self._sites).machine
+        return machine if machine is not None and machine.is_open else None
 
 
 class Driver:
     """One client for all scripts. What it learnt is read when it has ended."""
 
-    def __init__(self, host: Host, app: App, store: MemoryBackend, network: Network) -> None:
+    def __init__(self, host: Host, app: App, store: MemoryBackend, network: Network, counters: Counters) -> None:
         self._network = network
+        self._counters = counters
         self._play_workflow = app.workflows["play"]
         clock = VirtualClock(network.loop, wrong_by_seconds=network.dice.choice((0.0, 100.0)))
         self._client = Client(as_backend(Wire(host, store, network, None)), app, clock=clock)
@@ -79,20 +100,22 @@ class Driver:
         )
         for number in range(script.with_start):
             options = options.with_options(start_signal=LETTER(Letter("start", number)))
-        await self._client.start(options, program, [])
+        await self._anywhere(lambda client: client.start(options, program, []))
 
     async def _write_letters(self, name: str, sender: str, times: tuple[float, ...]) -> None:
         begun = self._network.loop.time()
         for number, at in enumerate(times):
             await asyncio.sleep(begun + at - self._network.loop.time())
             letter, key = Letter(sender, number), f"{sender} {number}"
-            if not await self._ask(lambda: self._client.signal(name, LETTER, letter, idempotency_key=key)):  # noqa: B023
+            if not await self._ask(
+                lambda: self._anywhere(lambda client: client.signal(name, LETTER, letter, idempotency_key=key))  # noqa: B023
+            ):
                 return
 
     async def _later(self, seconds: float, name: str, what: str) -> None:
         await asyncio.sleep(seconds)
         self.asked.add((name, what))
-        await self._ask(lambda: getattr(self._client, what)(name))
+        await self._ask(lambda: self._anywhere(lambda client: getattr(client, what)(name)))
 
     async def _suspend(self, name: str, seconds: float, suspended_seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -114,6 +137,19 @@ class Driver:
         except (InstanceNotRunning, InstanceNotFound):
             return False
         return True
+
+    async def _anywhere(self, ask: Callable[[Client], Coroutine[Any, Any, object]]) -> None:
+        """Ask a machine, if one is at hand, and else, or if it doesn't answer, the store."""
+        machine = self._counters.choose()
+        if machine is not None:
+            request = machine.take(ask)
+            done, _ = await asyncio.wait((request,), timeout=_PATIENCE_SECONDS)
+            if done:
+                request.result()
+                return
+            self._network.trace.note(machine.name, "doesn't answer the client")
+            request.cancel()
+        await ask(self._client)
 
     async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Ask until the store answers."""

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from perdure.app import App
 from perdure.backends.memory.backend import MemoryBackend
+from perdure.client.client import Client
+from perdure.orchestrator import Orchestrator
 from perdure.testing.simulation.loop import Host, VirtualClock, context_of
 from perdure.testing.simulation.weather import Setting, Strike
 from perdure.testing.simulation.wire import Network, Wire, as_backend
-from perdure.worker.worker import Worker
+
+T = TypeVar("T")
 
 
 class Machine(Host):
@@ -28,8 +31,12 @@ class Machine(Host):
         self.clock = clock
         self.wire = Wire(self, store, network, self.crash)
         self._context = context_of(self, network.context)
-        self._companions: list[asyncio.Task[None]] = []
-        self.worker = self._context.run(self._make_worker, app, setting)
+        self._companions: list[asyncio.Task[Any]] = []
+        self._requests: set[asyncio.Task[Any]] = set()
+        self.is_open = False
+        """Whether it takes requests."""
+        self.client = self._context.run(self._make_client, app, setting)
+        self.worker = self.client.worker
         self.task = network.loop.create_task(self._work(), name=name, context=self._context)
 
     def crash(self) -> None:
@@ -41,13 +48,20 @@ class Machine(Host):
         """Let what was left behind end, out of reach of the store."""
         self.is_dead = self.wire.is_dead = True
         self._network.loop.thaw(self)
-        for task in (self.worker._task, self.task, *self._companions):
+        for task in (self.worker._task, self.task, *self._companions, *self._requests):
             if task is not None:
                 task.cancel()
                 await asyncio.wait((task,))
 
-    def _make_worker(self, app: App, setting: Setting) -> Worker:
-        worker = Worker(
+    def take(self, ask: Callable[[Client], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Carry out somebody's request here, as a web server would that works, too."""
+        task = self._network.loop.create_task(ask(self.client), name=f"request at {self.name}", context=self._context)
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+        return task
+
+    def _make_client(self, app: App, setting: Setting) -> Orchestrator:
+        client = Orchestrator(
             as_backend(self.wire),
             app,
             name=self.name,
@@ -60,15 +74,21 @@ class Machine(Host):
             grace=timedelta(seconds=setting.grace_seconds),
             clock=self.clock,
         )
-        worker._aside = self._aside
-        return worker
+        client.worker._aside = self._aside
+        return client
 
     def _aside(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._companions.append(self._network.loop.create_task(main(), name=f"keeper of {self.name}"))
 
     async def _work(self) -> None:
-        await self.worker.__aenter__()
-        await self.worker._wait_for_end()
+        async with self.client:
+            self.is_open = True
+            try:
+                await self.worker._wait_for_end()
+            finally:
+                self.is_open = False
+            while self._requests:  # a program ends the block when it has answered
+                await asyncio.wait(self._requests)
 
 
 class Site:

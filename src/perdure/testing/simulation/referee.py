@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from perdure.backends.memory.tables import Tables
-from perdure.model.checkpoint import SendSignal
+from perdure.model.checkpoint import Message, SendSignal
 from perdure.model.event import Event, SignalReceived
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
@@ -74,6 +74,19 @@ class Referee:
         row = self._tables.instances.get(instance_key)
         return None if row is None else row.execution_id
 
+    def instance_of(self, transition: Transition[Any] | None) -> str | None:
+        """The id of the instance that a transition is about, before it is carried out."""
+        match transition:
+            case CreateInstance() | AppendEvent():
+                return transition.instance_id
+            case CompleteWorkflowTask() | ReleaseInstance() | MarkStuck():
+                return self._name(transition.instance_key)
+            case CompleteActivityTask():
+                row = self._tables.activities.get(transition.activity_key)
+                return None if row is None else row.instance.instance_id
+            case _:
+                return None
+
     def judge(self, who: str, transition: Transition[Any], outcome: Any, execution_before: bytes | None) -> None:
         """A transition has been carried out. `execution_before` is that of its instance, before."""
         self._execution_before = execution_before
@@ -103,9 +116,7 @@ class Referee:
         self._check_once(key, checkpoint.consumed, name)
         assert self._execution_before is not None
         self._write(self._execution_before, checkpoint.position, checkpoint.events, name)
-        for message in checkpoint.messages:
-            if isinstance(message, SendSignal):
-                self._deliver(message)
+        self._deliver_all(checkpoint.messages)
         if transition.release or checkpoint.closing is not None:
             self._over.add(transition.token)
         offer = transition.offer
@@ -124,10 +135,11 @@ class Referee:
                 self._trace.violated(f"position {place} of {name} was written twice")
             self.written[execution_id, place] = event
 
-    def _deliver(self, message: SendSignal) -> None:
-        target = self._tables.by_id.get(message.instance_id)
-        if target is not None and message.message_id in target.receipts:
-            self._take_letter(message.instance_id, message.signal.payload)
+    def _deliver_all(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            target = self._tables.by_id.get(message.instance_id)
+            if isinstance(message, SendSignal) and target is not None and message.message_id in target.receipts:
+                self._take_letter(message.instance_id, message.signal.payload)
 
     def _end_of_activity(self, who: str, transition: CompleteActivityTask, outcome: Any) -> None:
         key = transition.activity_key
@@ -164,11 +176,31 @@ class Referee:
                 self._trace.violated(f"{transition.instance_id} was created twice")
         for signal in transition.signals:
             self._take_letter(transition.instance_id, signal.payload)
+        if isinstance(outcome, Created) and outcome.first is not None:
+            self._first_step(transition, outcome, outcome.first)
+
+    def _first_step(self, transition: CreateInstance, outcome: Created, first: Checkpointed) -> None:
+        """It was taken with its start."""
+        step, name, key = transition.first_step, transition.instance_id, outcome.instance_key
+        if step is None:
+            self._trace.violated(f"{name} was begun with a first step that nobody had taken")
+            return
+        worker_key = step.offer.worker_key
+        if not self._is_alive(worker_key):
+            self._trace.violated(f"the first step of {name} was taken from a worker that had been taken for dead")
+        self._write(transition.execution_id, 0, step.checkpoint.events, name)
+        self._deliver_all(step.checkpoint.messages)
+        if outcome.token:
+            self._check_free(self._instances.get(key), outcome.token, f"instance {name}")
+            self._instances[key] = (outcome.token, worker_key)
+        self._lease(() if first.workflow_task is None else (first.workflow_task,), first.activities, worker_key)
 
     def _append(self, who: str, transition: AppendEvent, outcome: Any) -> None:
         self._trace.note(who, type(transition.event).__name__, transition.instance_id, _brief(outcome))
         if isinstance(outcome, Appended) and isinstance(transition.event, SignalReceived):
             self._take_letter(transition.instance_id, transition.event.payload)
+        if isinstance(outcome, Appended) and outcome.workflow_task is not None and transition.offer is not None:
+            self._lease((outcome.workflow_task,), (), transition.offer.worker_key)
 
     def _take_letter(self, instance_id: str, payload: bytes) -> None:
         letters = self.letters[instance_id]
@@ -246,6 +278,8 @@ def _brief(outcome: object) -> str:
     if isinstance(outcome, Checkpointed):
         tasks = () if outcome.workflow_task is None else (outcome.workflow_task,)
         return "-> " + " ".join(["ok", *_named(tasks), *_named(outcome.activities)])
-    if isinstance(outcome, Recorded):
+    if isinstance(outcome, Recorded | Appended):
         return "-> " + " ".join(["ok", *_named(() if outcome.workflow_task is None else (outcome.workflow_task,))])
+    if isinstance(outcome, Created) and outcome.first is not None:
+        return f"with its first step {_brief(outcome.first)}"
     return f"-> {outcome}"

@@ -7,6 +7,9 @@ its way goes on when the machine crashes or stands still: it belongs to nobody's
 
 Claims are not delivered twice: no transport repeats what has no id. The second delivery of anything else comes after the
 first: its answer reaches nobody, and what it would lease, nobody would have.
+
+What is submitted meets the same troubles as what is committed; only its answers keep the order of commits, instance by instance,
+as a store's own connection would.
 """
 
 from __future__ import annotations
@@ -60,6 +63,17 @@ class Network:
         return self.dice.uniform(0, weather.latency_seconds)
 
 
+class Request:
+    """What is asked of the store, and by which transition."""
+
+    __slots__ = ("act", "is_ordered", "transition")
+
+    def __init__(self, act: Act, transition: Transition[Any] | None, *, is_ordered: bool = False) -> None:
+        self.act = act
+        self.transition = transition
+        self.is_ordered = is_ordered
+
+
 class Wire:
     """The store, as one machine sees it. `crash` ends that machine."""
 
@@ -72,6 +86,8 @@ class Wire:
         """Whether the machine is partitioned from the store."""
         self.is_dead = False
         """The machine is gone; what still runs of it gets no answers."""
+        self._answered_at: dict[str, float] = {}
+        """By instance: when the last answer to what was submitted for it comes."""
 
     # --- what a worker and a client ask
 
@@ -80,6 +96,10 @@ class Wire:
             lambda: self._store.commit(transition), transition, may_repeat=not isinstance(transition, ClaimTasks)
         )
         return outcome
+
+    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+        request = Request(lambda: self._store.commit(transition), transition, is_ordered=True)
+        return self._begin(request, may_repeat=not isinstance(transition, ClaimTasks))
 
     async def start_worker(self, start: WorkerStart) -> int:
         key: int = await self._ask(lambda: self._store.start_worker(start))
@@ -130,66 +150,77 @@ class Wire:
     # --- the way there and back
 
     async def _ask(self, act: Act, transition: Transition[Any] | None = None, *, may_repeat: bool = False) -> Any:
+        return await self._begin(Request(act, transition), may_repeat=may_repeat)
+
+    def _begin(self, request: Request, *, may_repeat: bool) -> asyncio.Future[Any]:
+        """Send it off; the future is its answer's."""
+        network, weather, transition = self._network, self._network.weather, request.transition
+        answer: asyncio.Future[Any] = network.loop.create_future()
         if self.is_dead:
-            raise StoreUnavailable("this machine is dead")
-        network, weather = self._network, self._network.weather
+            _settle(answer, None, StoreUnavailable("this machine is dead"))
+            return answer
         if transition is not None and self._crash is not None and network.happens(weather.crash_before_chance):
             network.trace.note(self._host.name, "crashes before", type(transition).__name__)
-            self._crash()
-            await network.loop.create_future()  # it never gets to send anything
-        answer: asyncio.Future[Any] = network.loop.create_future()
+            self._crash()  # it never gets to send anything
+            return answer
         if self.is_cut or network.happens(weather.lose_request_chance):
             self._lose(answer, "request")
         elif network.happens(weather.arrive_late_chance):
             self._lose(answer, "request that arrives late,")
-            self._send(act, transition, None, network.dice.uniform(0.5, 5.0))
+            self._send(request, None, network.dice.uniform(0.5, 5.0))
         else:
             delay = network.delay()
-            self._send(act, transition, answer, delay)
+            self._send(request, answer, delay)
             if may_repeat and network.happens(weather.duplicate_chance):
-                self._send(act, transition, None, delay + network.dice.uniform(0, 2.0))
-        return await answer
+                self._send(request, None, delay + network.dice.uniform(0, 2.0))
+        return answer
 
-    def _send(
-        self, act: Act, transition: Transition[Any] | None, answer: asyncio.Future[Any] | None, delay: float
-    ) -> None:
+    def _send(self, request: Request, answer: asyncio.Future[Any] | None, delay: float) -> None:
         network = self._network
-        network.loop.call_later(delay, self._arrive, act, transition, answer, context=network.context)
+        network.loop.call_later(delay, self._arrive, request, answer, context=network.context)
 
-    def _arrive(self, act: Act, transition: Transition[Any] | None, answer: asyncio.Future[Any] | None) -> None:
+    def _arrive(self, request: Request, answer: asyncio.Future[Any] | None) -> None:
         network, who = self._network, self._host.name if answer is not None else f"{self._host.name}'"
+        transition = request.transition
         before = None
         if isinstance(transition, CompleteWorkflowTask | ReleaseInstance | MarkStuck):
             before = network.referee.execution_of(transition.instance_key)
+        instance = network.referee.instance_of(transition) if request.is_ordered else None
         try:
-            outcome = _at_once(act())
+            outcome = _at_once(request.act())
         except StoreError as problem:
             if answer is not None:
-                self._answer(answer, None, problem)
+                self._answer(answer, None, problem, instance)
             return
         if transition is not None:
             network.referee.judge(who, transition, outcome, before)
         if answer is not None:
-            self._return(answer, outcome, transition)
+            self._return(answer, outcome, transition, instance)
 
-    def _return(self, answer: asyncio.Future[Any], outcome: object, transition: Transition[Any] | None) -> None:
+    def _return(
+        self, answer: asyncio.Future[Any], outcome: object, transition: Transition[Any] | None, instance: str | None
+    ) -> None:
         network, weather = self._network, self._network.weather
         if transition is not None and self._crash is not None and network.happens(weather.crash_after_chance):
             network.trace.note(self._host.name, "crashes after", type(transition).__name__)
             self._crash()
         if self.is_cut or network.happens(weather.lose_answer_chance):
-            self._lose(answer, "answer")
+            self._lose(answer, "answer", instance)
         else:
-            self._answer(answer, outcome, None)
+            self._answer(answer, outcome, None, instance)
 
-    def _lose(self, answer: asyncio.Future[Any], what: str) -> None:
+    def _lose(self, answer: asyncio.Future[Any], what: str, instance: str | None = None) -> None:
         self._network.trace.note(self._host.name, f"the {what} is lost")
-        self._answer(answer, None, StoreUnavailable(f"simulated: the {what} was lost"))
+        self._answer(answer, None, StoreUnavailable(f"simulated: the {what} was lost"), instance)
 
-    def _answer(self, answer: asyncio.Future[Any], outcome: object, problem: StoreError | None) -> None:
+    def _answer(
+        self, answer: asyncio.Future[Any], outcome: object, problem: StoreError | None, instance: str | None = None
+    ) -> None:
         network = self._network
-        delay = network.delay() + (0.0 if problem is None else 0.2)
-        network.loop.call_later(delay, _settle, answer, outcome, problem, context=network.context)
+        at = network.loop.time() + network.delay() + (0.0 if problem is None else 0.2)
+        if instance is not None:
+            at = self._answered_at[instance] = max(at, self._answered_at.get(instance, 0.0))
+        network.loop.call_at(at, _settle, answer, outcome, problem, context=network.context)
 
 
 def _settle(answer: asyncio.Future[Any], outcome: object, problem: StoreError | None) -> None:

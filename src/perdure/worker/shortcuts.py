@@ -1,0 +1,192 @@
+"""What a client in the worker's own process asks for: starts and signals, without the way over a claim.
+
+A start: the first workflow task runs at once, and is committed with the creation; one commit instead of three (create, claim,
+checkpoint). Workflow code runs one step ahead of the store, as with a fused result: nothing that it asks for begins before the
+commit. If the store doesn't take the step (the id is taken, older work waits, the answer was lost), the execution leaves memory,
+and the instance, if it is there, is claimed like any other. While others wait, no further step is taken in vain.
+
+A signal: the workflow task that it makes due comes back with its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from perdure.app import App
+from perdure.backends.beginnings import begun
+from perdure.backends.protocol import Backend
+from perdure.clock import Micros
+from perdure.errors import StoreUnavailable
+from perdure.model.task import PendingEvent, WorkflowTask
+from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, FirstStep, NotAppended
+from perdure.worker.backlog import Backlog
+from perdure.worker.executions import Executions, Step
+from perdure.worker.hand_back import HandBack
+from perdure.worker.options import WorkerOptions
+from perdure.worker.seat import Seat, Work
+from perdure.worker.slots import Slots
+from perdure.worker.stepping import Stepper
+from perdure.worker.store_time import StoreTime
+
+Creation = Created | Existing
+Appending = Appended | NotAppended
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What shortcuts need of their worker."""
+
+    backend: Backend
+    app: App
+    options: WorkerOptions
+    slots: Slots
+    """Of activities."""
+    executions: Executions
+    stepper: Stepper
+    hand_back: HandBack
+    backlog: Backlog
+    time: StoreTime
+    is_held: Callable[[], bool]
+    uncertain: Callable[[], None]
+    """The answer was lost to what may have leased something."""
+    logger: logging.Logger
+
+
+class Shortcuts:
+    """Takes them, while the worker has room."""
+
+    def __init__(self, has: Surroundings) -> None:
+        self._has = has
+        self._loop = asyncio.get_running_loop()
+
+    def create(self, asked: CreateInstance) -> asyncio.Future[Creation] | None:
+        """Create the instance with its first step; None if that isn't for this worker to take, here and now.
+
+        The future raises what the commit raises; after StoreUnavailable the start has to be repeated without a step.
+        """
+        if not self._is_ours(asked) or not self._has_room():
+            return None
+        has = self._has
+        now = has.time.now()
+        task = _first_task(asked, now)
+        seat = Seat(task)
+        has.stepper.load_new(seat, task)
+        try:
+            checkpoint = has.stepper.apply(seat, Work(task, ()))
+        except Exception as problem:  # the claimed task says it again, and marks the instance stuck
+            has.logger.info("the first step of %s isn't taken with its start: %r", asked.instance_id, problem)
+            seat.unload()
+            return None
+        keeps = has.executions.keeps(checkpoint)
+        offer = has.hand_back.offer_with_start(checkpoint, workflow_task=keeps)
+        step = Step(checkpoint, (), offer, keeps)
+        first = FirstStep(checkpoint=checkpoint, offer=offer, release=not keeps)
+        answer = has.backend.submit(msgspec.structs.replace(asked, first_step=first))
+        has.executions.coming += 1
+        told: asyncio.Future[Creation] = self._loop.create_future()
+        answer.add_done_callback(partial(self._created, seat, step, told))
+        return told
+
+    def append(self, asked: AppendEvent) -> asyncio.Future[Appending] | None:
+        """Append the event; if the instance can be worked on here, its task comes back at once. None: not here and now.
+
+        The future raises what the commit raises.
+        """
+        has = self._has
+        has_place = has.executions.busy_count < has.options.max_workflow_tasks
+        offer = has.hand_back.offer_of_task(workflow_task=has_place) if has.is_held() else None
+        if offer is None:
+            return None
+        told: asyncio.Future[Appending] = self._loop.create_future()
+        answer = has.backend.submit(msgspec.structs.replace(asked, offer=offer))
+        answer.add_done_callback(partial(self._appended, told))
+        return told
+
+    def _is_ours(self, asked: CreateInstance) -> bool:
+        options = self._has.options
+        return (
+            asked.start_delay == 0
+            and asked.queue in options.workflow_queues
+            and asked.workflow in self._has.app.workflows
+            and (options.versions is None or asked.version in options.versions)
+        )
+
+    def _has_room(self) -> bool:
+        """As much as a claim asks for."""
+        has = self._has
+        return (
+            not has.hand_back.is_stopped
+            and not has.executions.is_retiring
+            and has.executions.busy_count < has.options.max_workflow_tasks
+            and has.is_held()
+            and has.backlog.may_begin(has_slot=has.slots.free_count > 0 or not has.options.activity_queues)
+        )
+
+    def _created(
+        self, seat: Seat, step: Step, told: asyncio.Future[Creation], answer: asyncio.Future[Creation]
+    ) -> None:
+        has = self._has
+        has.executions.coming -= 1
+        try:
+            outcome = answer.result()
+        except BaseException as problem:
+            self._drop(seat, step)
+            if isinstance(problem, (StoreUnavailable, asyncio.CancelledError)):
+                has.uncertain()
+            if not told.done():
+                told.set_exception(problem)
+            return
+        if isinstance(outcome, Created) and outcome.first is not None:
+            seat.is_there(outcome.instance_key, outcome.token)
+            has.executions.deliver_first_step(seat, step, outcome.first)
+        else:
+            if isinstance(outcome, Created):
+                has.backlog.declined()
+            self._drop(seat, step)
+        if not told.done():
+            told.set_result(outcome)
+
+    def _appended(self, told: asyncio.Future[Appending], answer: asyncio.Future[Appending]) -> None:
+        try:
+            outcome = answer.result()
+        except BaseException as problem:
+            if isinstance(problem, (StoreUnavailable, asyncio.CancelledError)):
+                self._has.uncertain()
+            if not told.done():
+                told.set_exception(problem)
+            return
+        if isinstance(outcome, Appended) and outcome.workflow_task is not None and not self._has.executions.is_over:
+            self._has.executions.deliver_task(outcome.workflow_task)
+        if not told.done():
+            told.set_result(outcome)
+
+    def _drop(self, seat: Seat, step: Step) -> None:
+        """The store has nothing of the step."""
+        seat.unload()
+        self._has.hand_back.withdraw(step.offer)
+        self._has.executions.note_rest()
+
+
+def _first_task(asked: CreateInstance, now: Micros) -> WorkflowTask:
+    """The task that a claim would bring, but for what the store draws."""
+    return WorkflowTask(
+        instance_key=0,
+        instance_id=asked.instance_id,
+        execution_id=asked.execution_id,
+        workflow=asked.workflow,
+        queue=asked.queue,
+        priority=asked.priority,
+        version=asked.version,
+        parent=None,
+        token=0,
+        position=0,
+        history_bytes=0,
+        now=now,
+        pending=(PendingEvent(0, begun(asked, now)),),
+        created_at=now,
+        deadline_at=None if asked.timeout is None else now + asked.timeout,
+    )
