@@ -21,6 +21,7 @@ import threading
 import time
 from pathlib import Path
 
+from perdure.backends.answers import Answer
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.clock import random_id
@@ -86,7 +87,7 @@ class Run:
         activity = NewActivity(number=1, name="act", arguments=b"[1]", queue="default", priority=0, retry=RETRY)
         return Checkpoint(position=0, events=(started, scheduled), activities=(activity,))
 
-    def created(self, creating: asyncio.Future[Created | Existing]) -> None:
+    def created(self, creating: Answer[Created | Existing]) -> None:
         done = creating.result()
         assert isinstance(done, Created)
         assert done.first is not None
@@ -116,7 +117,7 @@ class Run:
         )
         self.store.submit(end).add_done_callback(self.finished)
 
-    def finished(self, ending: asyncio.Future[Checkpointed | Rejected]) -> None:
+    def finished(self, ending: Answer[Checkpointed | Rejected]) -> None:
         assert isinstance(ending.result(), Checkpointed)
         until = time.perf_counter() + self.busy_seconds
         while time.perf_counter() < until:

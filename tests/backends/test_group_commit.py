@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.backends.answers import Answer
 from perdure.backends.group_commit import Backlog, Halves, Job, Mailbox, as_store_error
 from perdure.errors import StoreError, StoreFull, StoreUnavailable
 
@@ -55,7 +57,7 @@ def test_a_known_culprit_is_left_out_at_once() -> None:
 
 async def test_a_backlog_is_taken_in_bounded_batches_in_order_of_arrival() -> None:
     mailbox = Mailbox(asyncio.get_running_loop(), lambda jobs: None)
-    jobs = [Job(number, asyncio.get_running_loop().create_future(), mailbox) for number in range(7)]
+    jobs = [Job(number, mailbox) for number in range(7)]
     backlog = Backlog()
     backlog.add(jobs)
     first = backlog.take(3)
@@ -67,25 +69,25 @@ async def test_a_backlog_is_taken_in_bounded_batches_in_order_of_arrival() -> No
 async def test_all_jobs_of_a_turn_go_over_at_once() -> None:
     handed: list[list[Job]] = []
     mailbox = Mailbox(asyncio.get_running_loop(), handed.append)
-    futures = [mailbox.submit(number) for number in range(5)]
+    answers = [mailbox.submit(number) for number in range(5)]
     await asyncio.sleep(0)
     assert [len(jobs) for jobs in handed] == [5]
     for job in handed[0]:
         job.outcome = job.work
     mailbox.settle(handed[0])
-    assert await asyncio.gather(*futures) == [0, 1, 2, 3, 4]
+    assert [await answer for answer in answers] == [0, 1, 2, 3, 4]
 
 
 async def test_draining_waits_for_jobs_under_way_and_then_refuses_more() -> None:
     handed: list[list[Job]] = []
     mailbox = Mailbox(asyncio.get_running_loop(), handed.append)
-    future = mailbox.submit("last")
+    answer = mailbox.submit("last")
     draining = asyncio.create_task(mailbox.drain())
     await asyncio.sleep(0)
     assert not draining.done()
     mailbox.settle(handed[0])
     await draining
-    assert future.done()
+    assert answer.is_settled
     with pytest.raises(StoreUnavailable, match="closed"):
         await mailbox.submit("too late")
 
@@ -93,13 +95,59 @@ async def test_draining_waits_for_jobs_under_way_and_then_refuses_more() -> None
 async def test_a_cancelled_caller_disturbs_nobody() -> None:
     handed: list[list[Job]] = []
     mailbox = Mailbox(asyncio.get_running_loop(), handed.append)
-    first, second = mailbox.submit(1), mailbox.submit(2)
+    first, second = (asyncio.create_task(_wait(mailbox.submit(number))) for number in (1, 2))
+    await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
     for job in handed[0]:
         job.outcome = "done"
     mailbox.settle(handed[0])
     assert await second == "done"
+    assert first.cancelled()
+
+
+async def _wait(answer: Answer[Any]) -> Any:
+    return await answer
+
+
+async def test_a_lonely_job_goes_over_at_once_if_the_one_before_was_lonely_too() -> None:
+    """A step after the other shouldn't wait for the turn of the loop; where there is company, it is waited for."""
+    handed: list[list[Job]] = []
+    mailbox = Mailbox(asyncio.get_running_loop(), handed.append)
+    mailbox.submit(1)
+    assert not handed
+    await asyncio.sleep(0)
+    mailbox.settle(handed[0])
+    mailbox.submit(2)
+    assert [len(jobs) for jobs in handed] == [1, 1]
+    mailbox.submit(3)
+    mailbox.submit(4)
+    assert len(handed) == 2
+    await asyncio.sleep(0)
+    assert [len(jobs) for jobs in handed] == [1, 1, 2]
+    for jobs in handed[1:]:
+        mailbox.settle(jobs)
+    mailbox.submit(5)
+    assert len(handed) == 3
+
+
+async def test_a_callback_that_fails_is_reported_and_disturbs_nobody() -> None:
+    loop = asyncio.get_running_loop()
+    handed: list[list[Job]] = []
+    reported: list[object] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    mailbox = Mailbox(loop, handed.append)
+    broken = ValueError("broken")
+
+    def fail(_: object) -> None:
+        raise broken
+
+    mailbox.submit(1).add_done_callback(fail)
+    second = mailbox.submit(2)
+    await asyncio.sleep(0)
+    mailbox.settle(handed[0])
+    assert second.is_settled
+    assert reported == [broken]
 
 
 def test_strange_errors_become_store_errors_and_our_own_stay() -> None:

@@ -102,7 +102,7 @@ def test_a_dying_execution_issues_no_command(name: str) -> None:
 
     run = Run(cleans_up)
     core = run.execution._core
-    issued, published = len(core.recorder._entries), dict(core.published)
+    issued, published = len(core.recorder._entries), core.published
     run.execution.close()
     assert LOG == []
     assert len(core.recorder._entries) == issued

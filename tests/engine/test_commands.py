@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from perdure.activities.definition import activity
+from perdure.app import App
 from perdure.errors import (
     SignalNotDelivered,
 )
@@ -20,6 +21,7 @@ from perdure.model.event import ActivityScheduled, SignalDelivered, SignalRefuse
 from perdure.model.failure import plain_failure
 from perdure.model.options import Cancellation
 from perdure.model.retry import RetryPolicy
+from perdure.serialization.codecs import Compression
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
 from perdure.workflows.select import on_result, select
@@ -309,3 +311,24 @@ def test_the_same_arguments_have_the_same_digest_whatever_their_order() -> None:
     first, second = (each for each in Run(issues).history if isinstance(each, ActivityScheduled))
     assert first.digest == second.digest
     assert first.arguments != second.arguments
+
+
+def test_an_activity_of_two_apps_is_written_by_the_codecs_of_each() -> None:
+    """F3: what is prepared for an activity is kept with it, and made anew for another App."""
+
+    @activity
+    async def shared(text: str) -> str:
+        return text
+
+    @workflow
+    async def calls(ctx: Context) -> str:
+        return await ctx.execute_activity(shared, "text" * 100)
+
+    plain = App(workflows=[calls], activities=[shared])
+    packed = App(workflows=[calls], activities=[shared], codecs=[Compression(threshold_bytes=1)])
+    for app in (plain, packed, plain):
+        run = Run(calls, app=app)
+        [scheduled] = [each for each in run.history if isinstance(each, ActivityScheduled)]
+        assert scheduled.arguments.startswith(b"[") is (app is plain)
+        run.complete(1, "x")
+        assert run.result == "x"

@@ -169,3 +169,24 @@ def test_the_loop_answers_what_libraries_ask() -> None:
         ]  # fmt: skip
 
     assert Run(asks).result == [True, False, False, None, None]
+
+
+def test_a_task_runs_in_the_empty_context_that_it_was_given() -> None:
+    """W2: an empty context is false, and still the one that was asked for."""
+
+    @workflow
+    async def gives(ctx: Context) -> list[bool]:
+        async def sees() -> bool:
+            return variable.get(None) is None
+
+        variable.set("the workflow's")
+        fired = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(
+            1, lambda: fired.set_result(variable.get(None) is None), context=contextvars.Context()
+        )
+        return [await asyncio.create_task(sees(), context=contextvars.Context()), await fired]
+
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    run = Run(gives)
+    run.to_end()
+    assert run.result == [True, True]

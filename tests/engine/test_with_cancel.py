@@ -204,7 +204,7 @@ def test_contexts_that_are_done_with_hold_nothing() -> None:
             await act(child, "a", cancellation="request")
             child.schedule_timer(1).cancel()
             await child.wait_until(lambda: True)
-        return len(child._open)
+        return len(child._open or ())
 
     run = Run(uses)
     run.to_end()

@@ -91,3 +91,9 @@ def test_a_text_without_sets_is_left_as_it_is() -> None:
     text = b'{"b":[1,2],"a":[3]}'
 
     assert canonical.sort_sets(text, {"b": [1, 2], "a": [3]}, CONVERTERS) is text
+
+
+@pytest.mark.parametrize("text", [b"[]", b'[1,"a"]', b"[" + b"1," * 1000 + b"1]"])
+def test_the_digest_is_the_blake2b_of_the_text(text: bytes) -> None:
+    """Histories have it: it never changes."""
+    assert canonical.digest(text) == canonical.digest_of_scalars(text) == blake2b(text, digest_size=16).digest()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from perdure.backends.answers import Answer, answer_of
 from perdure.backends.protocol import Backend
 from perdure.errors import StoreError
 from perdure.model.transition import Transition
@@ -58,8 +59,8 @@ class Watched:
             raise problem
         return outcome
 
-    def submit(self, transition: Transition[Any]) -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self.commit(transition))
+    def submit(self, transition: Transition[Any]) -> Answer[Any]:
+        return answer_of(asyncio.ensure_future(self.commit(transition)))
 
     async def beat(self, worker_key: int) -> Any:
         if self.beats_fail:

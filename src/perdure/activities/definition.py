@@ -52,7 +52,7 @@ class Activity(Generic[P, R_co]):
         self.skip: int = skip
         self.is_async: bool = inspect.iscoroutinefunction(inspect.unwrap(function))
         self.prepared: Any = None
-        """What the engine has derived from the options."""
+        """What the engine has derived from the function and the options."""
 
     def with_options(
         self,
@@ -203,7 +203,7 @@ _undecorated: weakref.WeakKeyDictionary[Any, Activity[..., Any]] = weakref.WeakK
 def activity_of(target: object) -> Activity[..., Any]:
     """The activity that a call names: itself, or one with default options for a plain function or bound method."""
     if isinstance(target, Activity):
-        return cast("Activity[..., Any]", target)
+        return target
     if inspect.ismethod(target):
         return _plain(target.__func__).bind(target.__self__)
     if callable(target) and not isinstance(target, type):

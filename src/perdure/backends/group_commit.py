@@ -2,7 +2,7 @@
 
 The rules:
 
-- A caller hands in a *job* and awaits its future. All that one turn of the event loop hands in goes over at once.
+- A caller hands in a *job* and awaits its answer. All that one turn of the event loop hands in goes over at once.
 - The committer takes whatever is waiting when its previous commit has returned. There is no timer and no window: a
   lonely job commits at once, and the slower the disk is, the larger the batches become.
 - A batch is bounded in number, and by the store in bytes; what doesn't fit waits for the next one.
@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from perdure.backends.answers import Answer, failed
 from perdure.errors import PerdureError, StoreError, StoreUnavailable
 
 J = TypeVar("J")
@@ -28,17 +29,15 @@ J = TypeVar("J")
 LARGEST_BATCH = 1_000
 
 
-class Job:
-    """Something to carry out in a transaction, and whom to tell. `work` is the store's own kind of thing."""
+class Job(Answer[Any]):
+    """Something to carry out in a transaction, and its answer. `work` is the store's own kind of thing."""
 
-    __slots__ = ("error", "future", "mailbox", "outcome", "work")
+    __slots__ = ("mailbox", "work")
 
-    def __init__(self, work: object, future: asyncio.Future[object], mailbox: Mailbox) -> None:
+    def __init__(self, work: object, mailbox: Mailbox) -> None:
+        super().__init__(mailbox.loop)
         self.work = work
-        self.future = future
         self.mailbox = mailbox
-        self.outcome: object = None
-        self.error: BaseException | None = None
 
 
 class Mailbox:
@@ -49,6 +48,8 @@ class Mailbox:
         self._hand_over = hand_over
         self._waiting: list[Job] = []
         self._under_way = 0
+        self._is_lonely = False
+        """Whether the last job went over alone; the next one then doesn't wait for company, if nothing is under way."""
         self._drained: asyncio.Future[None] | None = None
         self._refusal: StoreUnavailable | None = None
 
@@ -57,17 +58,19 @@ class Mailbox:
         """Whether jobs are under way."""
         return self._under_way > 0 or bool(self._waiting)
 
-    def submit(self, work: object) -> asyncio.Future[object]:
-        """A future for the outcome of `work`. It goes over with all else of this turn of the loop. Raises nothing."""
-        future: asyncio.Future[object] = self.loop.create_future()
+    def submit(self, work: object) -> Answer[Any]:
+        """The answer to `work`. It goes over with all else of this turn of the loop. Raises nothing."""
         if self._refusal is not None:
-            future.set_exception(self._refusal.with_traceback(None))
-            return future
+            return failed(self.loop, self._refusal.with_traceback(None))
+        job = Job(work, self)
         waiting = self._waiting
-        waiting.append(Job(work, future, self))
+        waiting.append(job)
         if len(waiting) == 1:
-            self.loop.call_soon(self.flush)
-        return future
+            if self._is_lonely and not self._under_way:
+                self.flush()
+            else:
+                self.loop.call_soon(self.flush)
+        return job
 
     def refuse(self, reason: StoreUnavailable) -> None:
         """Take no more jobs."""
@@ -78,6 +81,7 @@ class Mailbox:
         waiting = self._waiting
         if waiting:
             self._waiting = []
+            self._is_lonely = len(waiting) == 1
             self._under_way += len(waiting)
             self._hand_over(waiting)
 
@@ -85,13 +89,7 @@ class Mailbox:
         """Tell the callers how their jobs went; on their event loop."""
         self._under_way -= len(jobs)
         for job in jobs:
-            future = job.future
-            if future.done():
-                continue
-            if job.error is None:
-                future.set_result(job.outcome)
-            else:
-                future.set_exception(job.error)
+            job.settle()
         if self._drained is not None and not self._under_way and not self._drained.done():
             self._drained.set_result(None)
 

@@ -14,13 +14,13 @@ Rules that hold for all of it, each tested by `perdure.testing.conformance`:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from perdure.backends.answers import Answer
 from perdure.clock import Micros
 from perdure.model.inspection import (
     ExportedInstance,
@@ -86,11 +86,11 @@ class Tasks(Protocol):
         """
         ...
 
-    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+    def submit(self, transition: Transition[O]) -> Answer[O]:
         """`commit` without a task of its own: the transition is on its way when this returns.
 
-        The future's callbacks run on the event loop on which the store was opened, in the order in which transitions of
-        one instance were committed. Raises nothing: an error is the future's.
+        The answer's callback runs on the event loop on which the store was opened, for transitions of one instance in the
+        order in which they were committed. Raises nothing: an error is the answer's.
         """
         ...
 

@@ -28,10 +28,9 @@ class CheckpointBuilder:
         self.activities: dict[int, NewActivity] = {}
         self.cancelled_activities: list[CancelActivity] = []
         self.messages: list[Message] = []
-        self.published: dict[str, bytes] = {}
         self.closing: Closing | None = None
 
-    def build(self, next_timer_at: Micros | None) -> Checkpoint:
+    def build(self, next_timer_at: Micros | None, published: dict[str, bytes]) -> Checkpoint:
         """The finished checkpoint. Of an ended execution no activity begins."""
         return Checkpoint(
             position=self.position,
@@ -41,6 +40,6 @@ class CheckpointBuilder:
             activities=() if self.closing is not None else tuple(self.activities.values()),
             cancelled_activities=tuple(self.cancelled_activities),
             messages=tuple(self.messages),
-            published=self.published,
+            published=published,
             closing=self.closing,
         )

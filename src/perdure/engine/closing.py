@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perdure.engine.loop import entered
@@ -34,21 +34,24 @@ def close(core: Core) -> None:
     tasks = loop.live_tasks
     if tasks or loop.dropped_generators:
         _close_all(core, tasks)
-    for machine in core.machines.values():
-        future = getattr(machine, "future", None)
-        if future is not None:
-            future.command = None
+    if core.machines:
+        for machine in core.machines.values():
+            machine.let_go()
+        core.machines.clear()
+    if core.root is not None:
+        core.root.let_go()
+    core.recorder.let_go()
     loop.forget()
-    core.machines.clear()
-    core.timers.clear()
+    core.timers = core.root = None
 
 
-def _close_all(core: Core, tasks: list[DurableTask[Any]]) -> None:
+def _close_all(core: Core, tasks: Sequence[DurableTask[Any]]) -> None:
     assert core.main is not None
     with entered(core.loop), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that never began says so when it is closed
         for task in reversed(tasks):
             _close(task.get_coro(), task.own_context)
+            task.let_go()
         for generator in core.loop.dropped_generators:  # closed coroutines drop theirs: the list grows meanwhile
             _close_generator(generator, core.main.own_context.copy())
 

@@ -7,8 +7,10 @@ import hashlib
 import heapq
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from perdure.clock import Micros
 from perdure.engine.limits import Limits
@@ -45,75 +47,84 @@ class Dying(BaseException):
 class Core:
     """The state of an execution that its machines, its runtime and its loop work on."""
 
+    # What most executions never change stands in the class, and is None until it is needed: thousands wait in memory.
+    suggested = False
+    marked_at = -1
+    """The last command before the instance's cancel."""
+    refusals = 0
+    timers: list[TimerMachine] | None = None
+    """A heap; those that are open no longer are passed over."""
+    signals: dict[str, SignalBuffer] | None = None
+    published: dict[str, bytes] | None = None
+    """Since the last checkpoint."""
+    patches: dict[str, bool] | None = None
+    main: DurableTask[Any] | None = None
+    root: Context | None = None
+    # From the execution's start:
+    python: str
+    version: str | None
+    headers: dict[str, str]
+    execution_number: int
+
     def __init__(
         self, task: WorkflowTask, definition: Workflow[..., Any], app: App, limits: Limits, logger: logging.Logger
     ) -> None:
-        self.task = task
+        self.task = (
+            task if not task.pending else msgspec.structs.replace(task, pending=())
+        )  # its arguments may be large
         self.definition = definition
         self.app = app
         self.payloads = app.payloads
+        self.schema = app.payloads.call(definition.function, skip=1)
         self.limits = limits
         self.base_logger = logger
         self.now: Micros = task.created_at
         self.started_at: Micros = task.created_at
         self.history_length = 0
         self.history_bytes = task.history_bytes
-        self.suggested = False
         self.is_replaying = False
         self.recorder = Recorder(limits.drain_commands, compares_inputs=definition.determinism == "strict")
         self.loop = WorkflowLoop(self, task.execution_id)
         self.machines: dict[int, Machine] = {}
         self.commands = 0
-        self.marked_at = -1
-        """The last command before the instance's cancel."""
-        self.refusals = 0
-        self.timers: list[TimerMachine] = []
-        self.signals: dict[str, SignalBuffer] = {}
-        self.published: dict[str, bytes] = {}
-        self.patches: dict[str, bool] = {}
-        self.main: DurableTask[Any] | None = None
-        self.root: Context | None = None
-        self.python = ""
-        self.version = task.version
-        self.headers: dict[str, str] = {}
-        self.execution_number = 1
 
     # --- running --------------------------------------------------------------------------------------------------
 
-    def begin(self, root: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def begin(self, root: Context, args: tuple[Any, ...], kwargs: dict[str, Any], is_quiet: Callable[[], bool]) -> None:
         """Make the main task; the next drain begins it. It sees nothing of the worker's context variables."""
         self.root = root
         context = contextvars.Context()
-        context.run(self._fill_context)
+        context.run(set_current, root)
+        context.run(mark_workflow_code, is_quiet)
         self.main = DurableTask(
             self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
         )
         self.loop.adopt(self.main)
 
-    def _fill_context(self) -> None:
-        assert self.root is not None
-        set_current(self.root)
-        mark_workflow_code(self.is_quiet)
-
     def is_quiet(self) -> bool:
         """Whether what the code logs was logged before, or is of no interest any more."""
         return self.is_replaying or self.loop.dying
 
-    def drain(self) -> list[Entry]:
+    def drain(self) -> Sequence[Entry]:
         """Run the code until it blocks; what it asked for meanwhile."""
         assert self.main is not None
         self.loop.drain(self.main, self.recorder, self.limits.drain_steps)
-        entries = self.recorder.end()
-        for machine, _ in entries:
-            if isinstance(machine, TimerMachine) and self.machines.get(machine.number) is machine:
-                heapq.heappush(self.timers, machine)
-        return entries
+        return self.recorder.end()
+
+    def await_timer(self, timer: TimerMachine) -> None:
+        """It is recorded: from now on it may fire."""
+        if self.timers is None:
+            self.timers = []
+        heapq.heappush(self.timers, timer)
 
     def next_timer(self) -> TimerMachine | None:
         """The timer that is due first."""
-        while self.timers and self.machines.get(self.timers[0].number) is not self.timers[0]:
-            heapq.heappop(self.timers)
-        return self.timers[0] if self.timers else None
+        timers = self.timers
+        if not timers:
+            return None
+        while timers and self.machines.get(timers[0].number) is not timers[0]:
+            heapq.heappop(timers)
+        return timers[0] if timers else None
 
     def deliver_cancel(self) -> None:
         """The instance's cancel: mark its context, ask what runs elsewhere, then cancel the main task."""
@@ -141,9 +152,11 @@ class Core:
         return number <= self.marked_at
 
     def future(self, command: Command) -> Future[Any]:
-        future: Future[Any] = Future(loop=self.loop)
+        loop = self.loop
+        future: Future[Any] = Future(loop=loop)
         future.command = command
-        return self.loop.number(future)
+        future.number = loop.next_number()
+        return future
 
     def sub_workflow_future(self, command: Command) -> SubWorkflowFuture[Any]:
         future: SubWorkflowFuture[Any] = SubWorkflowFuture(loop=self.loop)
@@ -172,6 +185,8 @@ class Core:
         return SignalNotDelivered(failure.message, failure)
 
     def signal_buffer(self, name: str) -> SignalBuffer:
+        if self.signals is None:
+            self.signals = {}
         buffer = self.signals.get(name)
         if buffer is None:
             buffer = self.signals[name] = SignalBuffer()

@@ -47,9 +47,8 @@ def end_of(core: Core, main: asyncio.Task[Any]) -> End:
         if request is not None:
             return ExecutionContinued(workflow=request.workflow, arguments=request.arguments, digest=request.digest)
         return ExecutionFailed(failure=to_failure(error, core.payloads))
-    schema = core.payloads.call(core.definition.function, skip=1)
     try:
-        return ExecutionCompleted(result=schema.encode_result(main.result()))
+        return ExecutionCompleted(result=core.schema.encode_result(main.result()))
     except PayloadError as problem:
         return ExecutionFailed(failure=to_failure(problem, core.payloads))
 
@@ -94,7 +93,8 @@ def closing_of(core: Core, end: End) -> Closing:
 
 
 def _unread_signals(core: Core) -> tuple[CarriedSignal, ...]:
-    return tuple(CarriedSignal(name, payload) for name, buffer in core.signals.items() for payload in buffer.payloads)
+    buffers = core.signals or {}
+    return tuple(CarriedSignal(name, payload) for name, buffer in buffers.items() for payload in buffer.payloads)
 
 
 def warn_of_unfinished(core: Core) -> None:

@@ -101,7 +101,7 @@ class Execution:
                     f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing"
                 )
             index = self.position = following
-        core.published.clear()
+        core.published = None
         core.is_replaying = False
 
     def apply(self, pending: Sequence[PendingEvent], now: Micros) -> Checkpoint:
@@ -110,18 +110,21 @@ class Execution:
         What the end of the workflow leaves unapplied isn't in `consumed`. Raises what `replay` raises, and
         HistoryTooLong and RunawayWorkflow.
         """
+        core = self._core
         checkpoint = CheckpointBuilder(self.position)
         for arrived in pending:
-            self._fire_timers(checkpoint, min(arrived.event.at or now, now), now)
-            if not self._apply_next(checkpoint, arrived.event, now):
+            event = arrived.event
+            if core.timers:
+                self._fire_timers(checkpoint, min(event.at or now, now), now)
+            if not self._apply_next(checkpoint, event, now):
                 break
             if arrived.id > 0:
                 checkpoint.consumed.append(arrived.id)
-        self._fire_timers(checkpoint, now, now)
-        core = self._core
-        checkpoint.published, core.published = core.published, {}
-        timer = core.next_timer()
-        return checkpoint.build(None if timer is None else timer.due_at)
+        if core.timers:
+            self._fire_timers(checkpoint, now, now)
+        published, core.published = core.published, None
+        timer = core.next_timer() if core.timers else None
+        return checkpoint.build(None if timer is None else timer.due_at, published or {})
 
     def committed(self, outcome: Checkpointed) -> None:
         """The last checkpoint is durable."""
@@ -129,7 +132,11 @@ class Execution:
 
     def close(self) -> None:
         """Take the execution out of memory: its coroutines are closed here, and issue no command."""
+        self._leave()
+
+    def _leave(self) -> None:
         close(self._core)
+        self._runtime.let_go()
 
     # --- new events -----------------------------------------------------------------------------------------------
 
@@ -142,13 +149,17 @@ class Execution:
 
     def _apply_next(self, checkpoint: CheckpointBuilder, event: Applied, now: Micros) -> bool:
         """Apply an event, unless the workflow has ended; whether it was applied."""
-        at = max(self._core.now, now)
-        if self._is_suggestion_due():  # an event like others: what its drain leads to comes before the next
-            self._apply_one(checkpoint, ContinueSuggested(at=at))
         if self.is_closed:
             return False
-        self._check_length()
-        self._apply_one(checkpoint, self._stamped(event, at))
+        core = self._core
+        at = max(core.now, now)
+        if self._is_long() and not self._mind_length(checkpoint, at):
+            return False
+        if type(event) is ExecutionStarted:
+            event = msgspec.structs.replace(event, at=at, python=PYTHON)
+        elif event.at != at:
+            event = msgspec.structs.replace(event, at=at)
+        self._apply_one(checkpoint, event)
         return True
 
     def _apply_one(self, checkpoint: CheckpointBuilder, event: Applied) -> None:
@@ -156,32 +167,49 @@ class Execution:
         checkpoint.events.append(event)
         self.position += 1
         self._feed(event)
-        for machine, command in core.drain():
+        entries = core.drain()
+        for machine, command in entries:
             checkpoint.events.append(command)
-            self.position += 1
             machine.contribute(command, checkpoint)
+        self.position += len(entries)
         if core.main is not None and core.main.done():
             end = end_of(core, core.main)
             checkpoint.events.append(end)
             self.position += 1
             checkpoint.closing = closing_of(core, end)
-            warn_of_unfinished(core)
+            if core.machines:
+                warn_of_unfinished(core)
             core.loop.report_forgotten()
             self._ended()
 
-    def _stamped(self, event: Applied, at: Micros) -> Applied:
-        if isinstance(event, ExecutionStarted):
-            return msgspec.structs.replace(event, at=at, python=PYTHON)
-        return event if event.at == at else msgspec.structs.replace(event, at=at)
+    def _is_long(self) -> bool:
+        """Whether a mark or a limit is passed at all."""
+        size, limits = self._core.history_bytes, self._core.limits
+        return (
+            self.position >= limits.warn_events
+            or self.position >= limits.history_events
+            or size >= limits.warn_bytes
+            or size >= limits.history_bytes
+        )
+
+    def _mind_length(self, checkpoint: CheckpointBuilder, at: Micros) -> bool:
+        """Suggest to continue as new, or go no further; whether the workflow still runs."""
+        if self._is_suggestion_due():  # an event like others: what its drain leads to comes before the next
+            self._apply_one(checkpoint, ContinueSuggested(at=at))
+        if not self.is_closed:
+            self._check_length()
+        return not self.is_closed
 
     def _is_suggestion_due(self) -> bool:
-        core, limits = self._core, self._core.limits
-        if core.suggested or core.main is None or self.is_closed:
+        core = self._core
+        if core.suggested or core.main is None:
             return False
+        limits = core.limits
         return self.position >= limits.warn_events or core.history_bytes >= limits.warn_bytes
 
     def _check_length(self) -> None:
-        core, limits = self._core, self._core.limits
+        core = self._core
+        limits = core.limits
         if self.position >= limits.history_events or core.history_bytes >= limits.history_bytes:
             raise HistoryTooLong(
                 f"the history has {self.position:,} events and {core.history_bytes:,} bytes, over the limit of "
@@ -225,7 +253,7 @@ class Execution:
 
     def _ended(self) -> None:
         self.is_closed = True
-        close(self._core)
+        self._leave()
 
     # --- each kind of event ---------------------------------------------------------------------------------------
 
@@ -246,9 +274,8 @@ class Execution:
         core.execution_number = event.execution_number
         for signal in event.carried:
             core.signal_buffer(signal.name).put(signal.payload)
-        schema = core.payloads.call(core.definition.function, skip=1)
-        args, kwargs = schema.decode(event.arguments)
-        core.begin(Context(self._runtime), args, kwargs)
+        args, kwargs = core.schema.decode(event.arguments)
+        core.begin(Context(self._runtime), args, kwargs, self._runtime.is_quiet)
 
     def _signalled(self, event: SignalReceived) -> None:
         self._core.signal_buffer(event.name).put(event.payload)

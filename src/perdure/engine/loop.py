@@ -21,12 +21,15 @@ import contextvars
 import sys
 import warnings
 import zlib
-from asyncio import events as asyncio_events
 from asyncio import tasks as asyncio_tasks
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from asyncio.events import _get_running_loop, _set_running_loop
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from math import inf
+from sys import get_asyncgen_hooks, set_asyncgen_hooks
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, cast
+
+import msgspec
 
 from perdure.clock import Micros
 from perdure.engine.forbidden import ForbiddenCalls
@@ -43,16 +46,16 @@ Ts = TypeVarTuple("Ts")
 _FOREVER: Micros = 1_000 * 365 * 86_400 * 1_000_000
 """What asyncio.sleep(math.inf) waits: every store and every datetime can still hold the day."""
 
-Callback = tuple["Handle", contextvars.Context, Callable[..., Any], tuple[Any, ...]]
+_Condition = tuple[Callable[[], Any], "asyncio.Future[None]", contextvars.Context]
 
 
-class Handle:
-    """A scheduled callback."""
+class Handle(msgspec.Struct, eq=False):
+    """A scheduled callback. A Struct is made in C: one for each step of a task, it shows."""
 
-    __slots__ = ("is_cancelled",)
-
-    def __init__(self) -> None:
-        self.is_cancelled = False
+    context: contextvars.Context
+    callback: Callable[..., Any]
+    args: tuple[Any, ...]
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -75,34 +78,53 @@ class LoopOwner(Protocol):
         ...
 
 
+class _Nobody:
+    """Owns the loops whose executions have left memory: a loop that outlives its own keeps nothing else alive."""
+
+    now: Micros = 0
+    started_at: Micros = 0
+
+    def set_loop_timer(self, *_: object) -> asyncio.TimerHandle:
+        raise NotInWorkflow("the execution has left memory: no new timers")
+
+    def report(self, context: dict[str, Any]) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
 class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[misc]  # made from a table
     """One execution's loop."""
+
+    # What most loops never change stands in the class: thousands of executions wait in memory.
+    marked = False
+    """Whether the instance's cancel has arrived."""
+    delivering = False
+    """Whether the instance's cancel is being passed to tasks right now."""
+    refusals_while_dying = 0
+    _sweep_at = 64
+    _conditions: Sequence[_Condition] = ()
+    _dropped_generators: Sequence[AsyncGenerator[Any, Any]] = ()
 
     def __init__(self, owner: LoopOwner, execution_id: bytes) -> None:
         self.owner = owner
         self.hash_base = zlib.crc32(execution_id) << 28
-        self.marked = False
-        """Whether the instance's cancel has arrived."""
-        self.delivering = False
-        """Whether the instance's cancel is being passed to tasks right now."""
         self.dying = False
-        self.refusals_while_dying = 0
         self._numbers = 0
-        self._ready: deque[Callback] = deque()
+        self._ready: list[Handle] = []
         self._tasks: list[DurableTask[Any]] = []
-        self._sweep_at = 64
-        self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None], contextvars.Context]] = []
-        self._dropped_generators: list[AsyncGenerator[Any, Any]] = []
-        _number_gathering_futures()
+        if _GatheringFuture.__hash__ is not _gathering_hash:
+            _GatheringFuture.__hash__ = _gathering_hash
 
     # --- what asyncio calls ---------------------------------------------------------------------------------------
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = Handle()
-        self._ready.append((handle, context or contextvars.copy_context(), callback, args))
-        return cast("asyncio.Handle", handle)
+        # Not `context or …`: an empty context is false, and still the one that was asked for.
+        handle = Handle(contextvars.copy_context() if context is None else context, callback, args)
+        self._ready.append(handle)
+        return handle  # type: ignore[return-value]  # as much of asyncio's as anybody uses
 
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
@@ -110,7 +132,9 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
         if delay <= 0:
             return cast("asyncio.TimerHandle", self.call_soon(callback, *args, context=context))
         micros = _FOREVER if delay == inf else max(round(delay * 1_000_000), 1)
-        return self.owner.set_loop_timer(micros, lambda: callback(*args), context or contextvars.copy_context())
+        if context is None:
+            context = contextvars.copy_context()
+        return self.owner.set_loop_timer(micros, lambda: callback(*args), context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
@@ -185,46 +209,54 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
         self._tasks.append(task)
 
     @property
-    def live_tasks(self) -> list[DurableTask[Any]]:
+    def live_tasks(self) -> Sequence[DurableTask[Any]]:
         """Tasks that haven't ended, in order of creation."""
-        return [task for task in self._tasks if not task.done()]
+        tasks = self._tasks
+        if len(tasks) == 1 and tasks[0].done():
+            return ()
+        return [task for task in tasks if not task.done()]
 
     @property
-    def dropped_generators(self) -> list[AsyncGenerator[Any, Any]]:
+    def dropped_generators(self) -> Sequence[AsyncGenerator[Any, Any]]:
         """Async generators that nobody refers to any more, not closed yet."""
         return self._dropped_generators
 
     def add_condition(self, predicate: Callable[[], Any]) -> asyncio.Future[None]:
         """A future that is done once the predicate is true at the end of a drain."""
         future = self.create_future()
+        if not isinstance(self._conditions, list):
+            self._conditions = []
         self._conditions.append((predicate, future, contextvars.copy_context()))
         return future
 
     def drain(self, main: asyncio.Task[Any], recorder: Recorder, step_limit: int) -> None:
         """Run until every task waits for what history has yet to bring, `main` has ended, or the recorder has a fault."""
-        with entered(self):
+        outside = _enter(self)
+        try:
             steps = 0
-            while recorder.fault is None and not main.done():
-                if not self._ready and not self._release_conditions():
-                    return
-                handle, context, callback, args = self._ready.popleft()
-                if not handle.is_cancelled:
-                    try:  # noqa: SIM105 - a with statement in every step costs more than the step
-                        context.run(callback, *args)
-                    except SystemExit:
-                        pass  # asyncio stores it in the task and raises it again: here the task's end is what counts
-                steps += 1
+            while self._ready or (self._conditions and self._release_conditions()):
+                batch, self._ready = self._ready, []
+                steps += len(batch)
                 if steps > step_limit:
                     raise RunawayWorkflow(
                         f"workflow code ran {step_limit:,} steps for one event without waiting for anything: "
                         "is there an endless loop around asyncio.sleep(0) or a queue?"
                     )
+                for handle in batch:
+                    if main.done() or recorder.fault is not None:
+                        return
+                    if handle.is_cancelled:
+                        continue
+                    try:  # noqa: SIM105 - a with statement in every step costs more than the step
+                        handle.context.run(handle.callback, *handle.args)
+                    except SystemExit:
+                        pass  # asyncio stores it in the task and raises it again: here the task's end is what counts
+        finally:
+            _leave(outside)
 
     def _release_conditions(self) -> bool:
         """Wake whoever waits for a predicate that is true now; whether there was one."""
-        if not self._conditions:
-            return False
-        waiting: list[tuple[Callable[[], Any], asyncio.Future[None], contextvars.Context]] = []
+        waiting: list[_Condition] = []
         for condition in self._conditions:
             predicate, future, context = condition
             if future.done():
@@ -246,13 +278,15 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
                 self.owner.report({"message": "Task exception was never retrieved", "exception": task.exception()})
 
     def forget(self) -> None:
-        """Drop what was scheduled: nothing of this loop runs again."""
+        """Drop what was scheduled, and its owner: nothing of this loop runs again."""
         self._ready.clear()
-        self._conditions.clear()
         self._tasks.clear()
-        self._dropped_generators.clear()
+        self._conditions = self._dropped_generators = ()
+        self.owner = _NOBODY
 
     def generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if not isinstance(self._dropped_generators, list):
+            self._dropped_generators = []
         self._dropped_generators.append(generator)
         if not self.dying:
             name = getattr(generator, "__qualname__", repr(generator))
@@ -264,29 +298,37 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
             )
 
 
-class entered:  # noqa: N801 - reads as a verb where it is used
+@contextmanager
+def entered(loop: WorkflowLoop) -> Generator[None, None, None]:
     """Make a workflow loop the running loop of this thread, from wherever the thread is, and go back."""
+    outside = _enter(loop)
+    try:
+        yield
+    finally:
+        _leave(outside)
 
-    __slots__ = ("_generator_hooks", "_loop", "_outer_loop", "_outer_task")
 
-    def __init__(self, loop: WorkflowLoop) -> None:
-        self._loop = loop
+_Outside = tuple["asyncio.AbstractEventLoop | None", "asyncio.Task[Any] | None", Any]
+"""Loop, task and generator hooks of whoever has entered."""
 
-    def __enter__(self) -> None:
-        outer = asyncio_events._get_running_loop()
-        self._outer_loop = outer
-        self._outer_task = None if outer is None else asyncio_tasks.current_task(outer)
-        if self._outer_task is not None:
-            asyncio_tasks._leave_task(outer, self._outer_task)  # type: ignore[arg-type]
-        asyncio_events._set_running_loop(self._loop)
-        self._generator_hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._loop.generator_dropped)
 
-    def __exit__(self, *_: object) -> None:
-        sys.set_asyncgen_hooks(*self._generator_hooks)
-        asyncio_events._set_running_loop(self._outer_loop)
-        if self._outer_task is not None:
-            asyncio_tasks._enter_task(self._outer_loop, self._outer_task)  # type: ignore[arg-type]
+def _enter(loop: WorkflowLoop) -> _Outside:
+    outer = _get_running_loop()
+    task = None if outer is None else asyncio_tasks.current_task(outer)
+    if task is not None:
+        asyncio_tasks._leave_task(outer, task)  # type: ignore[arg-type]
+    _set_running_loop(loop)
+    hooks = get_asyncgen_hooks()
+    set_asyncgen_hooks(None, loop.generator_dropped)  # by position: keywords take three times as long
+    return outer, task, hooks
+
+
+def _leave(outside: _Outside) -> None:
+    outer, task, hooks = outside
+    set_asyncgen_hooks(*hooks)
+    _set_running_loop(outer)
+    if task is not None:
+        asyncio_tasks._enter_task(outer, task)  # type: ignore[arg-type]
 
 
 def _close(target: object) -> None:
@@ -320,15 +362,11 @@ _ENSURE_FUTURE = asyncio.ensure_future.__code__
 _ENSURE_FUTURE_INNER = getattr(asyncio_tasks, "_ensure_future", asyncio.ensure_future).__code__
 
 
-def _number_gathering_futures() -> None:
-    """gather's future is a stock class: let those of our loops hash to numbers, too."""
-    kind: Any = asyncio_tasks._GatheringFuture  # type: ignore[attr-defined]
-    if "__hash__" in kind.__dict__ and kind.__hash__ is _gathering_hash:
-        return
-    kind.__hash__ = _gathering_hash
+_GatheringFuture: Any = asyncio_tasks._GatheringFuture  # type: ignore[attr-defined]
 
 
 def _gathering_hash(future: Any) -> int:
+    """gather's future is a stock class: those of our loops hash to numbers, too."""
     loop = future.get_loop()
     if not isinstance(loop, WorkflowLoop):
         return object.__hash__(future)

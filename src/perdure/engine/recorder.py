@@ -8,7 +8,8 @@ one by one and in order. A command that was issued and cancelled within the drai
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from perdure.engine.divergence import Site, describe, divergence, find_site
@@ -33,16 +34,18 @@ class Halt(BaseException):
 class Recorder:
     """The commands of the current drain."""
 
+    fault: Exception | None = None
+    """Why the drain must stop: the code diverged, or asks without end."""
+    # What replay alone fills stands in the class: thousands of executions wait in memory.
+    _recorded: Sequence[Command] | None = None
+    _side_effects: Mapping[int, SideEffectRecorded] = MappingProxyType({})
+    _markers: Mapping[str, PatchMarked] = MappingProxyType({})
+    _deprecated: frozenset[str] = frozenset()
+
     def __init__(self, command_limit: int, *, compares_inputs: bool) -> None:
         self._entries: list[Entry] = []
         self._command_limit = command_limit
         self._compares_inputs = compares_inputs
-        self._recorded: Sequence[Command] | None = None
-        self._side_effects: dict[int, SideEffectRecorded] = {}
-        self._markers: dict[str, PatchMarked] = {}
-        self._deprecated: set[str] = set()
-        self.fault: Exception | None = None
-        """Why the drain must stop: the code diverged, or asks without end."""
 
     # --- a drain begins and ends ----------------------------------------------------------------------------------
 
@@ -52,22 +55,19 @@ class Recorder:
         self._side_effects = {each.number: each for each in recorded if type(each) is SideEffectRecorded}
         self._markers = {each.patch_id: each for each in recorded if type(each) is PatchMarked}
 
-    def end(self) -> list[Entry]:
+    def end(self) -> Sequence[Entry]:
         """The drain's commands, in order, now recorded. Raises NonDeterminismError if history has others."""
         if self.fault is not None:
             raise self.fault
-        entries = self._kept()
-        self._entries.clear()
+        if self._recorded is not None:
+            self._compare(self._kept())
+        if not self._entries:
+            return ()
+        entries, self._entries = self._kept(), []
         for machine, _ in entries:
             if machine.state is ISSUED:
                 machine.feed(RECORD)
-        if self._recorded is not None:
-            self._compare(entries)
         return entries
-
-    @property
-    def is_replaying(self) -> bool:
-        return self._recorded is not None
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Recorder:
 
     def let_pass(self, patch_id: str) -> None:
         """A marker of this patch is no divergence, though no code asks for it."""
-        self._deprecated.add(patch_id)
+        self._deprecated |= {patch_id}
 
     def site(self) -> Site | None:
         """In replay, the line of workflow code that is running."""
@@ -119,11 +119,18 @@ class Recorder:
         if self.fault is None:
             self.fault = fault
 
+    def let_go(self) -> None:
+        """The execution leaves memory: what it asked for while it was closed, or when it failed, is nothing."""
+        self._entries.clear()
+
     # --- comparing ------------------------------------------------------------------------------------------------
 
     def _kept(self) -> list[Entry]:
         """Without what was issued and cancelled in this drain."""
-        return [entry for entry in self._entries if entry[0].state is not DROPPED]
+        for machine, _ in self._entries:
+            if machine.state is DROPPED:
+                return [entry for entry in self._entries if entry[0].state is not DROPPED]
+        return self._entries
 
     def _expected(self, entries: list[Entry]) -> Sequence[Command]:
         """What history has here, but for markers that may pass."""

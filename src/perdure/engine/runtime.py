@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 
@@ -27,10 +27,12 @@ from perdure.errors import ConfigurationError, FailureError, NotInWorkflow, Runa
 from perdure.model.checkpoint import NewActivity, StartSubWorkflow
 from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
 from perdure.model.names import LONGEST
-from perdure.model.options import ActivityOptions
+from perdure.model.options import Cancellation
 from perdure.model.retry import StoredRetry, stored_retry
 from perdure.observability.logging import WorkflowLogger
+from perdure.serialization.calls import CallSchema
 from perdure.serialization.failures import to_exception, to_failure
+from perdure.serialization.payloads import Payloads
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
 from perdure.workflows.future import Future, SubWorkflowFuture
@@ -39,9 +41,15 @@ from perdure.workflows.signal import Signal
 from perdure.workflows.signal_channel import SignalBuffer
 
 
-class PreparedOptions(msgspec.Struct, frozen=True):
-    """An activity's options as stores keep them."""
+class PreparedActivity(msgspec.Struct, frozen=True, eq=False):
+    """What each call of an activity needs: how its arguments are written, and its options as stores keep them."""
 
+    payloads: Payloads
+    """An activity may be in several Apps; this was made for the one with these."""
+    schema: CallSchema
+    queue: str | None
+    priority: int | None
+    cancellation: Cancellation
     retry: StoredRetry
     timeout: Micros | None
     total_timeout: Micros | None
@@ -49,13 +57,38 @@ class PreparedOptions(msgspec.Struct, frozen=True):
     heartbeat_timeout: Micros | None
 
 
+class _Gone:
+    """Stands where the core of an execution was that has left memory."""
+
+    def is_quiet(self) -> bool:
+        return True
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise NotInWorkflow("the execution of this context has ended, or has left memory")
+
+
+_GONE = _Gone()
+
+
 class ExecutionRuntime:
     """`workflows.runtime.Runtime` on a Core."""
 
+    __slots__ = ("_core", "_logger", "_random")
+
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._random: random.Random | None = None
         self._logger: WorkflowLogger | None = None
+        self._random: random.Random | None = None
+        """2.5 kB, and few workflows ask for chance."""
+
+    def let_go(self) -> None:
+        """The execution leaves memory; contexts may outlive it, in somebody's hands or in the context of a task."""
+        self._core = cast("Core", _GONE)
+        self._logger = self._random = None
+
+    def is_quiet(self) -> bool:
+        """Whether what the code logs was logged before, or is of no interest any more."""
+        return self._core.is_quiet()
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -63,18 +96,21 @@ class ExecutionRuntime:
         self, ctx: Context, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
         core = self._core
-        core.check_alive()
+        if core.loop.dying:
+            core.check_alive()
         if ctx.cancelled:
             raise self.refused(f"activity {activity.name}")
-        schema = core.payloads.call(activity.function, skip=activity.skip)
-        call = schema.encode(args, kwargs)
-        options, prepared = activity.options, _prepared(activity)
+        prepared: PreparedActivity | None = activity.prepared
+        if prepared is None or prepared.payloads is not core.payloads:
+            prepared = activity.prepared = _prepared(activity, core.payloads)
+        call = prepared.schema.encode(args, kwargs)
+        task = core.task
         new = NewActivity(
             number=core.next_command(),
             name=activity.name,
             arguments=call.payload,
-            queue=options.queue or core.task.queue,
-            priority=core.task.priority if options.priority is None else options.priority,
+            queue=prepared.queue or task.queue,
+            priority=task.priority if prepared.priority is None else prepared.priority,
             retry=prepared.retry,
             timeout=prepared.timeout,
             total_timeout=prepared.total_timeout,
@@ -82,8 +118,7 @@ class ExecutionRuntime:
             heartbeat_timeout=prepared.heartbeat_timeout,
             headers=core.headers,
         )
-        machine = ActivityMachine(core, ctx, schema, new, call.digest, options.cancellation)
-        return machine.future
+        return ActivityMachine(core, ctx, prepared.schema, new, call.digest, prepared.cancellation).future
 
     def execute_sub_workflow(
         self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -256,7 +291,7 @@ class ExecutionRuntime:
                 "execution_id": core.task.execution_id.hex(),
                 "workflow": core.task.workflow,
             }
-            self._logger = WorkflowLogger(core.base_logger, fields, core.is_quiet)
+            self._logger = WorkflowLogger(core.base_logger, fields, self.is_quiet)
         return self._logger
 
     @property
@@ -287,12 +322,17 @@ class ExecutionRuntime:
     def publish(self, key: str, value: Any) -> None:
         core = self._core
         core.check_alive()
-        core.published[key] = core.payloads.encode(value)  # in replay too: it may refuse the value
+        payload = core.payloads.encode(value)  # in replay too: it may refuse the value
+        if core.published is None:
+            core.published = {}
+        core.published[key] = payload
 
     # --- changing code --------------------------------------------------------------------------------------------
 
     def patched(self, patch_id: str) -> bool:
         core = self._core
+        if core.patches is None:
+            core.patches = {}
         known = core.patches.get(patch_id)
         if known is None:
             known = core.patches[patch_id] = not core.is_replaying or core.recorder.marker_stands(patch_id)
@@ -304,18 +344,20 @@ class ExecutionRuntime:
         self._core.recorder.let_pass(patch_id)
 
 
-def _prepared(activity: Activity[..., Any]) -> PreparedOptions:
-    prepared = activity.prepared
-    if prepared is None:
-        options: ActivityOptions = activity.options
-        prepared = activity.prepared = PreparedOptions(
-            retry=stored_retry(options.retry),
-            timeout=_micros(options.timeout),
-            total_timeout=_micros(options.total_timeout),
-            queue_timeout=_micros(options.queue_timeout),
-            heartbeat_timeout=_micros(options.heartbeat_timeout),
-        )
-    return cast("PreparedOptions", prepared)
+def _prepared(activity: Activity[..., Any], payloads: Payloads) -> PreparedActivity:
+    options = activity.options
+    return PreparedActivity(
+        payloads=payloads,
+        schema=payloads.call(activity.function, skip=activity.skip),
+        queue=options.queue,
+        priority=options.priority,
+        cancellation=options.cancellation,
+        retry=stored_retry(options.retry),
+        timeout=_micros(options.timeout),
+        total_timeout=_micros(options.total_timeout),
+        queue_timeout=_micros(options.queue_timeout),
+        heartbeat_timeout=_micros(options.heartbeat_timeout),
+    )
 
 
 def _micros(duration: Any) -> Micros | None:

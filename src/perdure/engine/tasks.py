@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure.workflows.future import Future
@@ -32,24 +33,26 @@ T = TypeVar("T")
 class DurableTask(asyncio.Task[T]):
     """A task of workflow code. A command's future can take the place of the coroutine."""
 
+    _adopted: asyncio.Future[Any] | None = None
+    _owes = False
+    _owes_since = 0
+    """How many cancels weren't taken back when it began to owe; those are no reason to wait."""
+    _shields = 0
+
     def __init__(self, coro: Any, *, loop: WorkflowLoop, name: str | None = None, context: Any = None) -> None:
+        number = loop.next_number()
         self._workflow_loop = loop
-        self._number = loop.next_number()  # before super: it puts the task into a set
-        self._adopted: asyncio.Future[Any] | None = None
-        self._owes = False
-        self._owes_since = 0
-        """How many cancels weren't taken back when it began to owe; those are no reason to wait."""
-        self._shields = 0
+        self._hash = loop.hash_base + number  # before super: it puts the task into a set
         self._was_reached = loop.marked  # by a cancel since the instance's; tasks made after it have nothing to expect
         if isinstance(coro, asyncio.Future):
             self._adopted = coro
             coro = self._await_adopted()
         self.own_context: contextvars.Context = contextvars.copy_context() if context is None else context
-        super().__init__(coro, loop=loop, name=name or f"task-{self._number}", context=self.own_context)
+        asyncio.Task.__init__(self, coro, loop=loop, name=name or f"task-{number}", context=self.own_context)
         self._log_destroy_pending = False  # evicted executions leave pending tasks, by design
 
     def __hash__(self) -> int:
-        return self._workflow_loop.hash_base + self._number
+        return self._hash
 
     async def _await_adopted(self) -> Any:
         adopted, self._adopted = self._adopted, None
@@ -100,6 +103,18 @@ class DurableTask(asyncio.Task[T]):
     def forgive(self) -> None:
         """A refused command raised CancelledError in this task: nothing is owed any more."""
         self._owes = False
+
+    def let_go(self) -> None:
+        """The execution leaves memory: the future that it waits for and the task no longer hold each other.
+
+        A cancelled future gives up its callbacks; they are scheduled, and forgotten with the loop.
+        """
+        waits_for = self._fut_waiter  # type: ignore[attr-defined]
+        if waits_for is None:
+            return
+        asyncio.Future.cancel(waits_for)
+        if sys.version_info >= (3, 14):
+            asyncio.future_discard_from_awaited_by(waits_for, self)
 
     def enter_clean_up(self) -> None:
         self._shields += 1

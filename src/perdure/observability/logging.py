@@ -14,9 +14,8 @@ from typing import Any
 _replaying: contextvars.ContextVar[Callable[[], bool]] = contextvars.ContextVar("perdure_is_replaying")
 
 
-def mark_workflow_code(is_replaying: Callable[[], bool]) -> None:
-    """Say that the current contextvars context runs workflow code, so that `ReplayFilter` knows when it replays."""
-    _replaying.set(is_replaying)
+mark_workflow_code = _replaying.set
+"""Say that the current contextvars context runs workflow code, and by which function it knows when it replays."""
 
 
 def is_replaying_here() -> bool:

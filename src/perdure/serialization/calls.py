@@ -17,6 +17,7 @@ from perdure.errors import ArgumentsError, DecodeError, EncodeError
 from perdure.serialization.annotations import holds, problems, scalar_classes
 from perdure.serialization.binding import EMPTY, Binding, BoundParameter
 from perdure.serialization.canonical import digest, digest_of_scalars, sort_sets
+from perdure.serialization.codecs import MARK
 from perdure.serialization.converters import Converters
 from perdure.serialization.values import ValueSchema, describe, fits, split_position, to_text
 from perdure.serialization.walking import complete_dataclasses, find_failing, find_non_finite, has_non_finite
@@ -49,12 +50,14 @@ class CallSchema:
         self._binding = Binding(function, skip)
         self._converters = converters
         self._sealing = sealing
+        self._limit = sealing.limit
         self._simple_count = self._binding.simple_count
         self._to_text = converters.encode
         self._slots = tuple(_Slot(parameter, converters) for parameter in self._binding.parameters)
         self._optional_numbers = any(slot.holds.optional_numbers for slot in self._slots)
         self._sets = any(slot.holds.sets for slot in self._slots)
         self._decode = converters.decoder(_array_type(self._slots))
+        self._is_optional = not all(slot.is_required for slot in self._slots)
         self._proven: dict[tuple[type, ...], bool] = {}
         self._result: ValueSchema | None = None
 
@@ -86,12 +89,21 @@ class CallSchema:
             if has_float and b"null" in text:
                 self._refuse_non_finite(args)
             digested = digest_of_scalars(text)
-        payload = text if len(text) <= self._sealing.limit else self._sealing.close(text, f"the call of {self.name}")
+        payload = text if len(text) <= self._limit else self._sealing.close(text, f"the call of {self.name}")
         return _new_encoded(EncodedCall, (payload, digested))
 
     def decode(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a stored call, typed. Raises DecodeError."""
-        return self._binding.unbind(self._read(self._sealing.open(payload)))
+        # The text of a call is an array; whatever begins otherwise is for the codecs.
+        text = payload if payload[:1] == b"[" else self._sealing.open(payload)
+        try:
+            values: tuple[Any, ...] = _as_tuple(self._decode(text))
+        except Exception as problem:  # a converter may raise anything
+            reason, path = self._named(problem)
+            raise DecodeError(f"the stored call of {self.name} doesn't fit: {path}{reason}") from problem
+        if len(values) == self._simple_count and not self._is_optional:
+            return values, {}
+        return self._binding.unbind(_given(values))
 
     def digest_with_todays_types(self, payload: bytes) -> bytes:
         """The digest that the stored call would have if it were made today.
@@ -113,15 +125,16 @@ class CallSchema:
     def encode_result(self, value: object) -> bytes:
         """What the function returned, as its return annotation has it. Raises EncodeError, PayloadTooLarge."""
         try:
-            text = self._result_schema().encode(value)
+            text = (self._result or self._result_schema()).encode(value)
         except EncodeError as problem:
             raise EncodeError(f"the result of {self.name}: {problem}", problem.path) from problem
-        return text if len(text) <= self._sealing.limit else self._sealing.close(text, f"the result of {self.name}")
+        return text if len(text) <= self._limit else self._sealing.close(text, f"the result of {self.name}")
 
     def decode_result(self, payload: bytes) -> Any:
         """Raises DecodeError."""
+        text = self._sealing.open(payload) if payload[:1] == MARK else payload
         try:
-            return self._result_schema().decode(self._sealing.open(payload))
+            return (self._result or self._result_schema()).decode(text)
         except DecodeError as problem:
             raise DecodeError(f"the result of {self.name}: {problem}") from problem
 
@@ -137,18 +150,6 @@ class CallSchema:
         if self._result is None:
             self._result = ValueSchema(self._binding.returns, self._converters)
         return self._result
-
-    def _read(self, text: bytes) -> tuple[Any, ...]:
-        """One value per element of the array."""
-        try:
-            values: tuple[Any, ...] = _as_tuple(self._decode(text))
-        except Exception as problem:  # a converter may raise anything
-            reason, path = self._named(problem)
-            raise DecodeError(f"the stored call of {self.name} doesn't fit: {path}{reason}") from problem
-        count = len(values)
-        while count and values[count - 1] is msgspec.UNSET:
-            count -= 1
-        return values[:count]
 
     def _check(self, args: tuple[Any, ...], kinds: tuple[type, ...], text: bytes) -> bytes:
         """The text with sets in order, once it is sure that reading it gives what was meant."""
@@ -204,6 +205,14 @@ class CallSchema:
         if not index.isdigit():
             return reason, f"{position}: " if position else ""
         return reason, f"{self._slots[int(index)].label}{rest}: "
+
+
+def _given(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those that the array had: parameters added since then are unset."""
+    count = len(values)
+    while count and values[count - 1] is msgspec.UNSET:
+        count -= 1
+    return values[:count]
 
 
 _new_encoded = tuple.__new__  # half the time of calling the class

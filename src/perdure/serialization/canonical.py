@@ -21,15 +21,19 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 DIGEST_BYTES = 16
 
 
+_fresh_hash = blake2b(digest_size=DIGEST_BYTES).copy  # a copy takes two thirds of the time of a new one
+
+
 def digest_of_scalars(text: bytes) -> bytes:
     """The digest of a text that holds no object."""
-    return blake2b(text, digest_size=DIGEST_BYTES).digest()
+    hashing = _fresh_hash()
+    hashing.update(text)
+    return hashing.digest()
 
 
 def digest(text: bytes) -> bytes:
     """16 bytes that are the same for every order of keys."""
-    canonical = _encode_sorted(_decode(text)) if b"{" in text else text
-    return blake2b(canonical, digest_size=DIGEST_BYTES).digest()
+    return digest_of_scalars(_encode_sorted(_decode(text)) if b"{" in text else text)
 
 
 def sort_sets(text: bytes, value: object, converters: Converters) -> bytes:

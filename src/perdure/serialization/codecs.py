@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from perdure.clock import random_id
 from perdure.errors import ConfigurationError, DecodeError
 
-_MARK = b"\xc1"
+MARK = b"\xc1"
 _END = b"\0"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -65,11 +65,11 @@ class CodecChain:
             if changed is not data:
                 data = changed
                 names.append(codec.name)
-        return b"".join((_MARK, ",".join(names).encode(), _END, data)) if names else text
+        return b"".join((MARK, ",".join(names).encode(), _END, data)) if names else text
 
     def decode(self, payload: bytes) -> bytes:
         """Raises DecodeError if a codec isn't configured or can't read its data."""
-        if not payload.startswith(_MARK):
+        if not payload.startswith(MARK):
             return payload
         names, end, data = payload[1:].partition(_END)
         if not end:

@@ -29,13 +29,17 @@ class ValueSchema:
         if found:
             raise ConfigurationError(f"{describe(annotation)} can't be a payload: {'; '.join(found)}")
         self._converters = converters
+        self._to_text = converters.encode
         self._decode = converters.decoder(decodable)
         self._holds = holds(decodable)
         self._sure = scalar_classes(decodable)
 
     def encode(self, value: object) -> bytes:
         """The value as JSON text. Raises EncodeError, also if it wouldn't come back as what is annotated."""
-        text = to_text(value, self._converters)
+        try:
+            text = self._to_text(value)
+        except Exception as problem:
+            raise _not_encodable(value, self._converters, problem) from problem
         if type(value) in self._sure and not isinstance(value, float):
             return text
         if self._holds.optional_numbers:
@@ -72,11 +76,15 @@ def to_text(value: object, converters: Converters) -> bytes:
     """Any value as JSON text. Raises EncodeError with the path to the part that can't be written."""
     try:
         return converters.encode(value)
-    except RecursionError as problem:
-        raise EncodeError("the value is nested too deeply, or holds itself") from problem
     except Exception as problem:
-        path = trimmed(find_failing(value, converters, converters.encode))
-        raise EncodeError(_with_path(f"the value can't be encoded: {problem}", path), path) from problem
+        raise _not_encodable(value, converters, problem) from problem
+
+
+def _not_encodable(value: object, converters: Converters, problem: Exception) -> EncodeError:
+    if isinstance(problem, RecursionError):
+        return EncodeError("the value is nested too deeply, or holds itself")
+    path = trimmed(find_failing(value, converters, converters.encode))
+    return EncodeError(_with_path(f"the value can't be encoded: {problem}", path), path)
 
 
 def refuse_non_finite(text: bytes, value: object, converters: Converters) -> None:

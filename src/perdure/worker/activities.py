@@ -52,7 +52,7 @@ class Activities:
             self._slots.free()
             self._report(task, ActivityReleased(), None)
             return
-        attempt = Attempt(task, activity, self._surroundings, on_end=self._ended, on_free=lambda _: self._slots.free())
+        attempt = Attempt(task, activity, self._surroundings, on_end=self._ended, on_free=self._slots.free)
         self._running[task.activity_key] = attempt
         attempt.begin()
 

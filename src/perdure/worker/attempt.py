@@ -61,7 +61,7 @@ class Attempt:
         surroundings: Surroundings,
         *,
         on_end: Callable[[Attempt, HowItEnded], None],
-        on_free: Callable[[Attempt], None],
+        on_free: Callable[[], None],
     ) -> None:
         self.task = task
         self.causes: set[Cause] = set()
@@ -246,6 +246,7 @@ class Attempt:
             self._call_later(self.task.timeout, self.stop, Cause.TIMEOUT)
 
     def _inner_ended(self, inner: asyncio.Task[HowItEnded]) -> None:
+        self._inner = None  # the task's context leads back to this attempt: no cycle is left to the garbage collector
         if inner.cancelled():  # before its first step
             self._function_ended(Raised(asyncio.CancelledError()))
             return
@@ -256,7 +257,7 @@ class Attempt:
         self._function_ended(self._how)
 
     def _function_ended(self, how: HowItEnded) -> None:
-        self._on_free(self)
+        self._on_free()
         if self.has_ended:
             self.logger.info("activity %s, which had been given up, has ended", self.task.name)
         else:

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from perdure.app import App
+from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
 from perdure.errors import RunawayWorkflow, StoreUnavailable
@@ -263,7 +264,7 @@ class Executions:
         answer = self._stepper.submit(seat, checkpoint, work.results, release=not keeps, offer=step.offer)
         answer.add_done_callback(partial(self._answered, seat, step))
 
-    def _answered(self, seat: Seat, step: Step, answer: asyncio.Future[Checkpointed | Rejected]) -> None:
+    def _answered(self, seat: Seat, step: Step, answer: Answer[Checkpointed | Rejected]) -> None:
         try:
             outcome = answer.result()
         except (Exception, asyncio.CancelledError) as problem:

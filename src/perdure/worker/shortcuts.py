@@ -18,6 +18,7 @@ from functools import partial
 import msgspec
 
 from perdure.app import App
+from perdure.backends.answers import Answer
 from perdure.backends.beginnings import begun
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
@@ -126,9 +127,7 @@ class Shortcuts:
             and has.backlog.may_begin(has_slot=has.slots.free_count > 0 or not has.options.activity_queues)
         )
 
-    def _created(
-        self, seat: Seat, step: Step, told: asyncio.Future[Creation], answer: asyncio.Future[Creation]
-    ) -> None:
+    def _created(self, seat: Seat, step: Step, told: asyncio.Future[Creation], answer: Answer[Creation]) -> None:
         has = self._has
         has.executions.coming -= 1
         try:
@@ -150,7 +149,7 @@ class Shortcuts:
         if not told.done():
             told.set_result(outcome)
 
-    def _appended(self, told: asyncio.Future[Appending], answer: asyncio.Future[Appending]) -> None:
+    def _appended(self, told: asyncio.Future[Appending], answer: Answer[Appending]) -> None:
         try:
             outcome = answer.result()
         except BaseException as problem:

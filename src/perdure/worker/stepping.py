@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from perdure.app import App
+from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
@@ -73,7 +73,7 @@ class Stepper:
 
     def submit(
         self, seat: Seat, checkpoint: Checkpoint, results: tuple[Result, ...], *, release: bool, offer: Offer | None
-    ) -> asyncio.Future[Checkpointed | Rejected]:
+    ) -> Answer[Checkpointed | Rejected]:
         """Write the checkpoint, and with it the ends of the activities whose results it has applied."""
         return self._backend.submit(
             CompleteWorkflowTask(

@@ -74,8 +74,8 @@ class Context:
         self._parent = parent
         self._is_disconnected = disconnected
         self._is_marked = False
-        self._children: list[Context] = []
-        self._open: dict[int, Cancellable] = {}
+        self._children: list[Context] | None = None
+        self._open: dict[int, Cancellable] | None = None
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -199,6 +199,8 @@ class Context:
         cancel, lets its running activities finish, and refuses new commands. No task is cancelled.
         """
         child = Context(self._runtime, self)
+        if self._children is None:
+            self._children = []
         self._children.append(child)
         return child, child._cancel
 
@@ -290,19 +292,28 @@ class Context:
 
     def hold(self, member: Cancellable) -> None:
         """Cancel `member` with this context."""
+        if self._open is None:
+            self._open = {}
         self._open[id(member)] = member
 
     def drop(self, member: Cancellable) -> None:
-        self._open.pop(id(member), None)
+        if self._open is not None:
+            self._open.pop(id(member), None)
 
     def _cancel(self) -> None:
         if self._is_marked:
             return
         self._is_marked = True
-        for child in self._children:
+        for child in self._children or ():
             child._cancel()
-        for member in list(self._open.values()):
+        for member in list((self._open or {}).values()):
             member.context_cancelled()
+
+    def let_go(self) -> None:
+        """The execution leaves memory: parents and children no longer hold each other, and nothing is held."""
+        children, self._children, self._open = self._children, None, None
+        for child in children or ():
+            child.let_go()
 
     def mark(self) -> None:
         """The instance's cancel: mark this context, without touching its members, which the engine cancels."""
@@ -341,6 +352,5 @@ class _HeldFuture:
         self.future.cancel()
 
 
-def set_current(ctx: Context) -> contextvars.Token[Context]:
-    """Make `ctx` what workflow_context() finds, in the current contextvars context."""
-    return _current.set(ctx)
+set_current = _current.set
+"""Makes a Context what workflow_context() finds, in the current contextvars context."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from perdure.backends.answers import Answer, failed, settled
 from perdure.backends.exports import Snapshot, from_exported, to_exported
 from perdure.backends.memory import asking, keeping, reading, workers
 from perdure.backends.memory.closing import outcome_of
@@ -85,14 +86,13 @@ class MemoryBackend:
     async def commit(self, transition: Transition[O]) -> O:
         return self.store.commit(transition)
 
-    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
-        """The future is done when this returns."""
-        future: asyncio.Future[O] = (self._loop or asyncio.get_running_loop()).create_future()
+    def submit(self, transition: Transition[O]) -> Answer[O]:
+        """It is settled when this returns."""
+        loop = self._loop or asyncio.get_running_loop()
         try:
-            future.set_result(self.store.commit(transition))
+            return settled(loop, self.store.commit(transition))
         except Exception as problem:
-            future.set_exception(problem)
-        return future
+            return failed(loop, problem)
 
     async def start_worker(self, start: WorkerStart) -> int:
         return self.store.write(lambda tables, now: workers.start_worker(tables, start, now))

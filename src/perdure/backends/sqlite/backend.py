@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar, cast
 
+from perdure.backends.answers import Answer, failed
 from perdure.backends.exports import from_exported, to_exported
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
 from perdure.backends.sqlite.connection import Place, SqliteOptions, place_of
@@ -91,14 +92,13 @@ class SqliteBackend:
     async def commit(self, transition: Transition[O]) -> O:
         return await self.submit(transition)
 
-    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+    def submit(self, transition: Transition[O]) -> Answer[O]:
         desk = self._desk
         if desk is None:
-            return _failed(self._not_open())
-        future = desk.submit(transition)
+            return failed(asyncio.get_running_loop(), self._not_open())
         if type(transition) is ClaimTasks:
-            desk.claims(transition.worker_key, future)  # type: ignore[arg-type]
-        return future  # type: ignore[return-value]
+            return desk.claim(transition)  # type: ignore[return-value]
+        return desk.submit(transition)
 
     async def start_worker(self, start: WorkerStart) -> int:
         presence = self._opened.presence
@@ -292,9 +292,3 @@ class SqliteBackend:
             rows, has_more = await self._read(page)
             events.extend(history.decode_rows(rows, position - 1))
         return events if limit is None else events[:limit]
-
-
-def _failed(problem: StoreUsageError) -> asyncio.Future[O]:
-    future: asyncio.Future[O] = asyncio.get_running_loop().create_future()
-    future.set_exception(problem)
-    return future

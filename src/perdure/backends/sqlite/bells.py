@@ -55,12 +55,9 @@ class Bell:
         """What was committed up to here is seen by the claim."""
         self._is_rung = False
 
-    def claim_ended(self, claim: asyncio.Future[Claimed]) -> None:
-        if claim.cancelled() or claim.exception() is not None:
-            return
-        next_due_at = claim.result().next_due_at
-        if next_due_at is not None:
-            self.ring_at(next_due_at)
+    def claim_ended(self, claimed: Claimed) -> None:
+        if claimed.next_due_at is not None:
+            self.ring_at(claimed.next_due_at)
 
     def questions_taken(self) -> None:
         self._is_asked = False

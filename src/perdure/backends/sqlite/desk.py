@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from perdure.backends.answers import Answer
 from perdure.backends.group_commit import Job, Mailbox
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.sqlite.bells import Bell
@@ -18,7 +19,7 @@ from perdure.backends.timeouts import Timeouts
 from perdure.clock import Clock
 from perdure.errors import StoreError
 from perdure.model.instance import Outcome
-from perdure.model.transition import Claimed
+from perdure.model.transition import Claimed, ClaimTasks
 
 _WATCH_SECONDS = 1.0
 _LISTEN_SECONDS = 0.5  # the writer listens for twice as long
@@ -151,12 +152,23 @@ class Desk:
             return
         await self._listening(bell.wait(timeout_seconds))
 
-    def claims(self, worker_key: int, claim: asyncio.Future[Claimed]) -> None:
-        """A claim is on its way: what is committed from here on rings again."""
-        bell = self.bells.get(worker_key)
-        if bell is not None:
-            bell.claim_begins()
-            claim.add_done_callback(bell.claim_ended)
+    def claim(self, transition: ClaimTasks) -> Answer[Claimed]:
+        """What is committed from here on rings again, and what the claim says is due later rings then."""
+        bell = self.bells.get(transition.worker_key)
+        claim: Answer[Claimed] = self.submit(transition)
+        if bell is None:
+            return claim
+        bell.claim_begins()
+        told: Answer[Claimed] = Answer(self._loop)
+
+        def ended(claim: Answer[Claimed]) -> None:
+            told.outcome, told.error = claim.outcome, claim.error
+            if claim.outcome is not None:
+                bell.claim_ended(claim.outcome)
+            told.settle()
+
+        claim.add_done_callback(ended)
+        return told
 
     def questions_taken(self, worker_key: int) -> None:
         """The worker reads its questions now."""

@@ -19,6 +19,7 @@ from perdure.engine.machines.machine import (
     RECORDED,
     Machine,
     Table,
+    give_up,
     is_same_call,
 )
 from perdure.model.checkpoint import CancelActivity, NewActivity
@@ -123,6 +124,9 @@ class ActivityMachine(Machine):
             asyncio.Future.cancel(self.future)
         else:
             self.future.set_exception(self.core.activity_error(event.failure))
+
+    def let_go(self) -> None:
+        give_up(self.future)
 
     def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
         if isinstance(issued, ActivityCancelled):

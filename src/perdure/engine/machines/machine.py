@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from perdure.engine.core import Core
     from perdure.model.event import Command
     from perdure.serialization.calls import CallSchema
+    from perdure.workflows.future import Future
 
 # States. Plain strings: they are looked up for every event, and an Enum's hash is a Python call.
 ISSUED: Final = "issued"
@@ -48,7 +50,7 @@ class Machine:
         self.core = core
         self.number = number
         self.state = ISSUED
-        self.site = core.recorder.site()
+        self.site = core.recorder.site() if core.is_replaying else None
         if number:
             core.machines[number] = self
 
@@ -73,6 +75,18 @@ class Machine:
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         """Put what the recorded event leads to into the checkpoint."""
+
+    def let_go(self) -> None:
+        """The execution leaves memory: break the cycles, so that the garbage collector has nothing to do."""
+
+
+def give_up(future: Future[Any]) -> None:
+    """For `let_go`: neither the command nor those who wait (a gather knows its children) are held by the future.
+
+    A cancelled future gives up its callbacks; they are scheduled, and forgotten with the loop.
+    """
+    future.command = None
+    asyncio.Future.cancel(future)
 
 
 def is_same_call(schema: CallSchema, issued: Any, known: Any) -> bool:

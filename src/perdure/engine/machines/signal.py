@@ -16,6 +16,7 @@ from perdure.engine.machines.machine import (
     RECORDED,
     Machine,
     Table,
+    give_up,
 )
 from perdure.errors import PayloadError
 from perdure.model.checkpoint import SendSignal
@@ -72,6 +73,9 @@ class SignalMachine(Machine):
         value = payloads.decode(event.payload, self.value_type)
         complete_dataclasses(value, payloads._converters)
         return payloads.digest(payloads.encode(value, self.value_type))
+
+    def let_go(self) -> None:
+        give_up(self.future)
 
     def _leave(self, *_: object) -> None:
         """Nothing more comes of it."""

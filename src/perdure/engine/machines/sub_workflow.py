@@ -21,6 +21,7 @@ from perdure.engine.machines.machine import (
     RECORDED,
     Machine,
     Table,
+    give_up,
     is_same_call,
 )
 from perdure.engine.machines.timer import TimerMachine
@@ -45,7 +46,7 @@ class SubWorkflowMachine(Machine):
 
     def __init__(self, command: SubWorkflowCommand, start: StartSubWorkflow) -> None:
         super().__init__(command.core, start.number)
-        self.command = command
+        self.command: SubWorkflowCommand | None = command
         self.start = start
         self.core.recorder.issue(
             self,
@@ -59,35 +60,45 @@ class SubWorkflowMachine(Machine):
             ),
         )
 
-    def _leave(self, *_: object) -> None:
-        """Nothing more comes of it."""
+    def _leave(self, *_: object) -> SubWorkflowCommand:
+        """Nothing more comes of it: forget the command, which knows this machine."""
         self.core.machines.pop(self.number, None)
+        command, self.command = self.command, None
+        assert command is not None
+        return command
+
+    def let_go(self) -> None:
+        if self.command is not None:
+            give_up(self.command.future)
+            self.command = None
+
+    def _drop(self, *_: object) -> None:
+        self._leave()
 
     def _record_cancel(self) -> None:
         self.core.recorder.follow_up(self, SubWorkflowCancelled(number=self.number))
 
     def instance_cancelled(self) -> None:
-        if not self.command.ctx.is_disconnected:
+        if self.command is not None and not self.command.ctx.is_disconnected:
             self.feed(ASK)
 
     def _resolve(self, result: bytes) -> None:
-        self.core.machines.pop(self.number, None)
-        self.command.completed(result)
+        self._leave().completed(result)
 
     def _fail(self, event: SubWorkflowFailed) -> None:
-        self.core.machines.pop(self.number, None)
-        self.command.failed(event)
+        self._leave().failed(event)
 
     def _fail_asked(self, event: SubWorkflowFailed) -> None:
-        self.core.machines.pop(self.number, None)
+        command = self._leave()
         if event.cancelled:
-            self.command.ended_cancelled()
+            command.ended_cancelled()
         else:
-            self.command.failed_for_good(event)
+            command.failed_for_good(event)
 
     def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
         if isinstance(issued, SubWorkflowCancelled):
             return True
+        assert self.command is not None
         names = (issued.workflow, issued.instance_id)
         return names == (known.workflow, known.instance_id) and (
             not with_input or is_same_call(self.command.schema, issued, known)
@@ -108,7 +119,7 @@ class SubWorkflowMachine(Machine):
 
     table: ClassVar[Table] = {
         (ISSUED, RECORD): (RECORDED, None),
-        (ISSUED, ABANDON): (DROPPED, _leave),
+        (ISSUED, ABANDON): (DROPPED, _drop),
         (ISSUED, ASK): (ASKED, _record_cancel),
         (RECORDED, ABANDON): (ABANDONED, _record_cancel),
         (RECORDED, ASK): (ASKED, _record_cancel),
@@ -119,8 +130,8 @@ class SubWorkflowMachine(Machine):
         (ASKED, COMPLETED): (DONE, _resolve),
         (ASKED, FAILED): (DONE, _fail_asked),
         (ABANDONED, ASK): (ABANDONED, None),
-        (ABANDONED, COMPLETED): (DONE, _leave),
-        (ABANDONED, FAILED): (DONE, _leave),
+        (ABANDONED, COMPLETED): (DONE, _drop),
+        (ABANDONED, FAILED): (DONE, _drop),
         (DONE, ABANDON): (DONE, None),
         (DONE, ASK): (DONE, None),
     }

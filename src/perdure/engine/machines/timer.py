@@ -7,7 +7,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from perdure.clock import Micros
-from perdure.engine.machines.machine import ABANDON, DONE, DROPPED, FIRED, ISSUED, RECORD, RECORDED, Machine, Table
+from perdure.engine.machines.machine import (
+    ABANDON,
+    DONE,
+    DROPPED,
+    FIRED,
+    ISSUED,
+    RECORD,
+    RECORDED,
+    Machine,
+    Table,
+    give_up,
+)
 from perdure.model.event import TimerCancelled, TimerSet
 
 if TYPE_CHECKING:
@@ -19,14 +30,15 @@ if TYPE_CHECKING:
 class TimerMachine(Machine):
     """See `table` at the end."""
 
-    __slots__ = ("due_at", "on_fire")
+    __slots__ = ("due_at", "future", "on_fire")
 
     kind = "timer"
 
     def __init__(self, core: Core, number: int, due_at: Micros, on_fire: Callable[[], None]) -> None:
         super().__init__(core, number)
         self.due_at = due_at
-        self.on_fire = on_fire
+        self.on_fire: Callable[[], None] | None = on_fire
+        self.future: Future[None] | None = None
         self.core.recorder.issue(self, TimerSet(number=number, due_at=due_at))
 
     def __lt__(self, other: TimerMachine) -> bool:
@@ -37,19 +49,34 @@ class TimerMachine(Machine):
             self.due_at = known.due_at  # delays may change: what was set counts
         return True
 
-    def _drop(self) -> None:
+    def _await(self) -> None:
+        self.core.await_timer(self)
+
+    def _leave(self) -> Callable[[], None] | None:
+        """Nothing more comes of it: forget what it was for, which knows this machine."""
         self.core.machines.pop(self.number, None)
+        on_fire, self.on_fire = self.on_fire, None
+        return on_fire
+
+    def let_go(self) -> None:
+        self.on_fire = None
+        if self.future is not None:
+            give_up(self.future)
+
+    def _drop(self) -> None:
+        self._leave()
 
     def _record_cancelled(self) -> None:
         self.core.recorder.follow_up(self, TimerCancelled(number=self.number))
-        self.core.machines.pop(self.number, None)
+        self._leave()
 
     def _fire(self) -> None:
-        self.core.machines.pop(self.number, None)
-        self.on_fire()
+        on_fire = self._leave()
+        if on_fire is not None:
+            on_fire()
 
     table: ClassVar[Table] = {
-        (ISSUED, RECORD): (RECORDED, None),
+        (ISSUED, RECORD): (RECORDED, _await),
         (ISSUED, ABANDON): (DROPPED, _drop),
         (RECORDED, ABANDON): (DONE, _record_cancelled),
         (RECORDED, FIRED): (DONE, _fire),
@@ -67,6 +94,7 @@ class FutureTimer:
         self.ctx = ctx
         self.future: Future[None] = core.future(self)
         self.machine = TimerMachine(core, number, due_at, self._fired)
+        self.machine.future = self.future
         ctx.hold(self)
 
     def refuses_cancel(self) -> bool:

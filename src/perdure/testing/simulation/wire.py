@@ -20,6 +20,7 @@ from contextvars import Context
 from random import Random
 from typing import Any, TypeVar, cast
 
+from perdure.backends.answers import Answer, answer_of
 from perdure.backends.memory.backend import MemoryBackend
 from perdure.backends.protocol import Backend, Beat, Housekeeping, WorkerStart
 from perdure.errors import StoreError, StoreUnavailable
@@ -97,9 +98,9 @@ class Wire:
         )
         return outcome
 
-    def submit(self, transition: Transition[O]) -> asyncio.Future[O]:
+    def submit(self, transition: Transition[O]) -> Answer[O]:
         request = Request(lambda: self._store.commit(transition), transition, is_ordered=True)
-        return self._begin(request, may_repeat=not isinstance(transition, ClaimTasks))
+        return answer_of(self._begin(request, may_repeat=not isinstance(transition, ClaimTasks)))
 
     async def start_worker(self, start: WorkerStart) -> int:
         key: int = await self._ask(lambda: self._store.start_worker(start))
