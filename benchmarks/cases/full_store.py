@@ -49,7 +49,7 @@ def empty_beside(store: str) -> str:
 
 async def work(store: str, turn: int, count: int, in_flight: int) -> dict[str, Any]:
     """Workflows of one activity."""
-    async with Orchestrator(store, app, max_activities=in_flight, max_workflow_tasks=in_flight) as perdure:
+    async with Orchestrator(store, app) as perdure:
 
         async def one(x: int) -> None:
             await perdure.run(one_activity.with_options(instance_id=f"order-{turn}-{x:08d}"), x)

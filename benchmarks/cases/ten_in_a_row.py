@@ -13,7 +13,7 @@ STEPS = 10
 
 async def run(store: str, *, count: int, in_flight: int) -> Measured:
     """Start `count` workflows, `in_flight` at a time, and wait for each."""
-    async with Orchestrator(store, app, max_activities=in_flight, max_workflow_tasks=in_flight) as perdure:
+    async with Orchestrator(store, app) as perdure:
 
         async def one(x: int) -> None:
             await perdure.run(steps_in_a_row.with_options(instance_id=f"row-{x:08d}"), STEPS)

@@ -44,6 +44,11 @@ class Activities:
         self._running: dict[int, Attempt] = {}
         self._all_ended: asyncio.Future[None] | None = None
 
+    @property
+    def running_count(self) -> int:
+        """Attempts that haven't ended."""
+        return len(self._running)
+
     def begin(self, task: ActivityTask) -> None:
         """Begin an attempt, whose slot is taken already."""
         activity = self._named.get(task.name)

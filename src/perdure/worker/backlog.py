@@ -12,13 +12,13 @@ class Backlog:
 
     def __init__(self, most_without_slot: int) -> None:
         self._waits = False
-        """Whether instances wait that go before new ones: from a declined first step to an empty claim."""
+        """Whether instances wait that go before new ones: from a declined first step to a claim that got all there were."""
         self._begun_without_slot = 0
         self._most_without_slot = most_without_slot
 
     def claimed(self, claim: ClaimTasks, claimed: Claimed) -> None:
         """A claim was answered."""
-        if claim.workflow_slots and not claimed.workflow_tasks:
+        if len(claimed.workflow_tasks) < claim.workflow_slots:
             self._waits = False
         if len(claimed.activity_tasks) < claim.activity_slots:
             self._begun_without_slot = 0

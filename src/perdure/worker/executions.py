@@ -114,19 +114,30 @@ class Executions:
         self._add_task(seat, task)
         self._wake(seat)
 
-    def deliver_result(self, task: ActivityTask, end: FinalEnd) -> bool:
-        """An activity has ended here. False: its execution isn't in memory, record it as it is."""
+    def deliver_result(self, task: ActivityTask, end: FinalEnd, *, is_last: bool = False) -> bool:
+        """An activity has ended here. False: its execution isn't in memory, record it as it is.
+
+        If it is the last one that runs, there is nothing to gather with it: it is applied at once.
+        """
         seat = self._seats.get(task.instance_key)
         if seat is None or not seat.add_result(Result(task, end)):
             return False
-        self._wake(seat)
+        if is_last and not seat.is_busy and not self._ready:
+            seat.is_busy = True
+            self._idle.pop(seat.instance_key, None)
+            self._advance(seat)
+        else:
+            self._wake(seat)
         return True
 
     def deliver_first_step(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
         """An instance has been created together with its first step, which was taken here."""
-        if self.is_over or seat.instance_key in self._seats:  # a claim was faster: its seat reads the history
+        if self.is_over or seat.instance_key in self._seats:
             seat.unload()
-            self._settle_offer(step, outcome)
+            if self.is_over:
+                self._hand_back.withdraw(step.offer)
+            else:  # a claim was faster: its seat reads the history
+                self._hand_back.settle(step.offer, outcome.activities)
             return
         self._seats[seat.instance_key] = seat
         seat.is_busy = True
@@ -283,7 +294,7 @@ class Executions:
 
     def _accept(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
         """The step is durable: begin what came back with it, and go on."""
-        self._settle_offer(step, outcome)
+        self._hand_back.settle(step.offer, outcome.activities)
         assert seat.execution is not None
         seat.execution.committed(outcome)
         checkpoint = step.checkpoint
@@ -298,12 +309,6 @@ class Executions:
             self._apart(seat, partial(self._release, seat))
             return
         self._advance(seat)
-
-    def _settle_offer(self, step: Step, outcome: Checkpointed) -> None:
-        if self.is_over:
-            self._hand_back.withdraw(step.offer)
-        else:
-            self._hand_back.settle(step.offer, outcome.activities)
 
     # --- what goes wrong, and what takes its time
 

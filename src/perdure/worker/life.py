@@ -48,6 +48,7 @@ _CANCELLED_SECONDS = 5.0
 """How long cancelled activities may take to end."""
 _RECORDING_SECONDS = 5.0
 _SIGN_OFF_SECONDS = 5.0
+_FINAL = (ActivityResult, ActivityFailure)
 
 
 class LifeEnd(enum.Enum):
@@ -293,7 +294,8 @@ class Life:
 
     def _report(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
         """An attempt has ended: into the execution that is in memory, or into the store."""
-        if isinstance(end, ActivityResult | ActivityFailure) and self._executions.deliver_result(task, end):
+        is_last = self._activities.running_count == 0
+        if isinstance(end, _FINAL) and self._executions.deliver_result(task, end, is_last=is_last):
             return
         self._record(task, end, heartbeats)
 
@@ -301,7 +303,7 @@ class Life:
         self._spawn(self._record_and_go_on(task, end, heartbeats))
 
     async def _record_and_go_on(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
-        offer = self._offer_of_task() if isinstance(end, ActivityResult | ActivityFailure) else None
+        offer = self._offer_of_task() if isinstance(end, _FINAL) else None
         following = await self._recorder.record(task, end, offer, heartbeats)
         if following is not None:
             self._executions.deliver_task(following)

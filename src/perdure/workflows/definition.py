@@ -168,19 +168,36 @@ def workflow_of(target: object) -> Workflow[..., Any]:
 
 def _changed(options: WorkflowOptions, **changes: Any) -> WorkflowOptions:
     given = {name: value for name, value in changes.items() if value is not None}
-    for name, what in (("instance_id", "an instance id"), ("queue", "a queue's name"), ("idempotency_key", "a key")):
-        if name in given:
-            check_name(given[name], what)
-    for name, kind in (("if_exists", IfExists), ("parent_close", ParentClose)):
-        if name in given:
-            given[name] = kind(given[name])
-    if "timeout" in given and not given["timeout"] > type(given["timeout"])(0):
-        raise ConfigurationError(f"timeout is {given['timeout']}: it must be longer than nothing")
-    for name, value in given.get("tags", {}).items():
-        if not isinstance(value, str):
-            raise ConfigurationError(f"tag {name!r} is {value!r}: names and values of tags are strings")
-        check_name(name, "a tag's name")
+    for name, value in given.items():
+        checked = _CHECKED.get(name)
+        if checked is not None:
+            given[name] = checked(value)
     try:
         return msgspec.structs.replace(options, **given)
     except TypeError as problem:
         raise ConfigurationError(str(problem)) from None
+
+
+def _checked_timeout(timeout: Any) -> Any:
+    if not timeout > type(timeout)(0):
+        raise ConfigurationError(f"timeout is {timeout}: it must be longer than nothing")
+    return timeout
+
+
+def _checked_tags(tags: Any) -> Any:
+    for name, value in tags.items():
+        if not isinstance(value, str):
+            raise ConfigurationError(f"tag {name!r} is {value!r}: names and values of tags are strings")
+        check_name(name, "a tag's name")
+    return tags
+
+
+_CHECKED: Mapping[str, Callable[[Any], Any]] = {
+    "instance_id": lambda value: check_name(value, "an instance id"),
+    "queue": lambda value: check_name(value, "a queue's name"),
+    "idempotency_key": lambda value: check_name(value, "a key"),
+    "if_exists": IfExists,
+    "parent_close": ParentClose,
+    "timeout": _checked_timeout,
+    "tags": _checked_tags,
+}
