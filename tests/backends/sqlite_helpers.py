@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -34,10 +35,16 @@ def commits(store: StoreUnderTest) -> int:
 
 
 async def traced(store: StoreUnderTest) -> list[str]:
-    """A list to which every statement of the writing connection is added from now on."""
+    """A list to which every statement of the writing connection is added from now on.
+
+    The next transition waits for company: one that follows a lonely one would go over alone.
+    """
     statements: list[str] = []
-    assert isinstance(store.backend, SqliteBackend)
-    await store.backend._write(lambda unit: unit.connection.set_trace_callback(statements.append))
+    backend = store.backend
+    assert isinstance(backend, SqliteBackend)
+    await asyncio.gather(
+        *(backend._write(lambda unit: unit.connection.set_trace_callback(statements.append)) for _ in range(3))
+    )
     statements.clear()
     return statements
 

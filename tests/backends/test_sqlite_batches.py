@@ -25,20 +25,13 @@ from perdure.model.transition import (
     Rejected,
 )
 from perdure.testing.conformance import StoreUnderTest, builders
-from tests.backends.sqlite_helpers import commits, opened
+from tests.backends.sqlite_helpers import commits, opened, traced
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[StoreUnderTest]:
     async with opened(tmp_path / "store.db") as store:
         yield store
-
-
-async def _trace(store: StoreUnderTest, into: list[str]) -> None:
-    """Have every statement of the writing connection listed."""
-    backend = store.backend
-    assert isinstance(backend, SqliteBackend)
-    await backend._write(lambda unit: unit.connection.set_trace_callback(into.append))
 
 
 async def test_what_many_callers_ask_at_once_is_one_transaction(store: StoreUnderTest) -> None:
@@ -89,8 +82,7 @@ async def test_cached_steps_of_two_hundred_workflows_take_a_handful_of_reads(sto
     worker = await store.worker()
     await asyncio.gather(*(store.create(f"order-{number}") for number in range(200)))
     tasks = await worker.claim_workflow_tasks(200)
-    statements: list[str] = []
-    await _trace(store, statements)
+    statements = await traced(store)
     await asyncio.gather(
         *(worker.checkpoint(task, offer=worker.offer(200), activities=(builders.activity(),)) for task in tasks)
     )
@@ -103,9 +95,7 @@ async def test_cached_steps_of_two_hundred_workflows_take_a_handful_of_reads(sto
 
 async def test_an_idle_claim_begins_no_transaction(store: StoreUnderTest) -> None:
     worker = await store.worker()
-    statements: list[str] = []
-    await _trace(store, statements)
-    statements.clear()
+    statements = await traced(store)
     before = commits(store)
     claimed = await worker.claim()
     assert not claimed.workflow_tasks
@@ -155,9 +145,7 @@ async def test_a_rejected_transition_writes_nothing(store: StoreUnderTest) -> No
     worker = await store.worker()
     await store.create()
     task = await worker.claim_workflow_task()
-    statements: list[str] = []
-    await _trace(store, statements)
-    statements.clear()
+    statements = await traced(store)
     outcome = await worker.try_checkpoint(task, token=1, activities=(builders.activity(),))
     assert isinstance(outcome, Rejected)
     assert {statement.split()[0].lower() for statement in statements} <= {"begin", "commit", "pragma", "select"}
@@ -243,8 +231,7 @@ async def test_pending_events_of_one_batch_are_numbered_without_gaps(store: Stor
 async def test_large_values_are_written_one_by_one(store: StoreUnderTest) -> None:
     """A prepared statement keeps the values that it was last given; for few bytes that is cheap."""
     await store.create()
-    statements: list[str] = []
-    await _trace(store, statements)
+    statements = await traced(store)
     large = builders.signal(payload=b"x" * 400_000)
     await asyncio.gather(*(store.backend.commit(builders.append_signal(event=large)) for _ in range(5)))
     inserts = [statement for statement in statements if statement.startswith("insert")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import threading
@@ -474,3 +475,29 @@ async def test_a1_a_token_completes_the_activity_from_elsewhere(memory: MemoryBa
 def test_there_is_no_context_outside() -> None:
     with pytest.raises(NotInActivity):
         activity_context()
+
+
+@pytest.mark.needs_cache
+async def test_f3_workflows_that_have_ended_leave_nothing_to_the_garbage_collector(memory: MemoryBackend) -> None:
+    """Reference counting frees executions, attempts and their tasks: a collection would have to look at all of them."""
+
+    @activity
+    async def twice(x: int) -> int:
+        return 2 * x
+
+    @workflow
+    async def once(ctx: Context, x: int) -> int:
+        return await ctx.execute_activity(twice, x)
+
+    app = App(workflows=[once], activities=[twice])
+    async with Client(memory, app) as client, Worker(memory, app):
+        await client.run(once, 0)
+        gc.collect()
+        gc.disable()
+        try:
+            for x in range(100):
+                await client.run(once, x)
+            found = gc.collect()
+        finally:
+            gc.enable()
+    assert found < 100

@@ -76,13 +76,27 @@ async def countdown(ctx: Context, x: int) -> str:
     return "zero"
 
 
-app = App(workflows=[one_activity, wait, at_once, parent, countdown], activities=[double])
+@workflow
+async def draws(ctx: Context) -> int:
+    before = await ctx.side_effect(lambda: draw("before"))
+    await ctx.sleep(0.001)
+    return before + await ctx.side_effect(lambda: draw("after"))
+
+
+def draw(what: str) -> int:
+    drawn.append(what)
+    return len(drawn)
+
+
+drawn: list[str] = []
+app = App(workflows=[one_activity, wait, at_once, parent, countdown, draws], activities=[double])
 
 
 @pytest.fixture(autouse=True)
 def nothing_has_happened() -> None:
     begun.clear()
     doubled.clear()
+    drawn.clear()
 
 
 def first_steps(watched: Watched) -> list[Created]:
@@ -171,6 +185,18 @@ async def test_an_id_that_is_taken_costs_nothing(watched: Watched) -> None:
         await until(lambda: executions.busy_count == 0)  # a claim may be under way, which keeps places
     assert len([each for each in watched.outcomes if isinstance(each, Existing)]) == 4
     assert doubled == [1, 5]
+
+
+async def test_w4_a_side_effect_waits_for_the_instance_to_be_there(watched: Watched) -> None:
+    """A start that is refused must have had no effect; the step is taken when the instance has been claimed."""
+    async with Orchestrator(as_backend(watched), app) as perdure:
+        assert await perdure.run(draws.with_options(instance_id="one")) == 3
+        assert drawn == ["before", "after"]
+        with pytest.raises(InstanceAlreadyExists):
+            await perdure.start(draws.with_options(instance_id="one"))
+    assert drawn == ["before", "after"]
+    assert first_steps(watched) == []
+    assert claimed_count(watched) >= 1
 
 
 async def test_code_that_the_engine_cannot_run_is_left_to_a_claim_which_marks_it_stuck(

@@ -60,6 +60,10 @@ class Core:
     patches: dict[str, bool] | None = None
     main: DurableTask[Any] | None = None
     root: Context | None = None
+    is_ahead = False
+    """Whether the instance isn't in the store yet."""
+    waits_for_instance = False
+    """Whether workflow code has asked, ahead of the store, for what can't be taken back."""
     # From the execution's start:
     python: str
     version: str | None

@@ -81,6 +81,19 @@ class Execution:
         self._core = Core(task, definition, app, limits, logger or _log)
         self._runtime = ExecutionRuntime(self._core)
 
+    def go_ahead(self) -> None:
+        """The instance isn't in the store yet, and may never be: until `instance_is_there` no side effect runs."""
+        self._core.is_ahead = True
+
+    def instance_is_there(self) -> None:
+        """The first step is durable, with the instance."""
+        self._core.is_ahead = False
+
+    @property
+    def waits_for_instance(self) -> bool:
+        """Whether a side effect was asked for ahead of the store: the step is of no use then."""
+        return self._core.waits_for_instance
+
     def replay(self, events: Sequence[Event]) -> None:
         """Go through a stored history, from its first event. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
         core = self._core

@@ -198,6 +198,9 @@ class ExecutionRuntime:
         future = cast("Future[Any]", core.loop.create_future())
         if core.loop.dying:
             return future
+        if core.is_ahead:
+            core.waits_for_instance = True
+            return future  # this step is taken again when the instance is there
         if core.is_replaying:
             event = core.recorder.recorded_side_effect(number, name)
             if event is None:

@@ -122,6 +122,8 @@ class Seat:
     def is_there(self, instance_key: int, token: int) -> None:
         """The instance, whose first step was taken ahead of it, has been created."""
         self.instance_key, self.token = instance_key, token
+        assert self.execution is not None
+        self.execution.instance_is_there()
 
     def sit_down(self, task: WorkflowTask) -> None:
         """Take over the task's lease."""

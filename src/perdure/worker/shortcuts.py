@@ -2,7 +2,7 @@
 
 A start: the first workflow task runs at once, and is committed with the creation; one commit instead of three (create, claim,
 checkpoint). Workflow code runs one step ahead of the store, as with a fused result: nothing that it asks for begins before the
-commit. If the store doesn't take the step (the id is taken, older work waits, the answer was lost), the execution leaves memory,
+commit, and a side effect waits for the instance to be there. If the store doesn't take the step (the id is taken, older work waits, the answer was lost), the execution leaves memory,
 and the instance, if it is there, is claimed like any other. While others wait, no further step is taken in vain.
 
 A signal: the workflow task that it makes due comes back with its answer.
@@ -29,7 +29,7 @@ from perdure.worker.backlog import Backlog
 from perdure.worker.executions import Executions, Step
 from perdure.worker.hand_back import HandBack
 from perdure.worker.options import WorkerOptions
-from perdure.worker.seat import Seat, Work
+from perdure.worker.seat import Seat
 from perdure.worker.slots import Slots
 from perdure.worker.stepping import Stepper
 from perdure.worker.store_time import StoreTime
@@ -75,11 +75,12 @@ class Shortcuts:
         now = has.time.now()
         task = _first_task(asked, now)
         seat = Seat(task)
-        has.stepper.load_new(seat, task)
         try:
-            checkpoint = has.stepper.apply(seat, Work(task, ()))
+            checkpoint = has.stepper.apply_ahead(seat, task)
         except Exception as problem:  # the claimed task says it again, and marks the instance stuck
             has.logger.info("the first step of %s isn't taken with its start: %r", asked.instance_id, problem)
+            checkpoint = None
+        if checkpoint is None:
             seat.unload()
             return None
         keeps = has.executions.keeps(checkpoint)

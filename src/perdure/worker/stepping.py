@@ -38,6 +38,18 @@ class Stepper:
         """Bring an execution into memory that has no history yet."""
         seat.load(Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits))
 
+    def apply_ahead(self, seat: Seat, task: WorkflowTask) -> Checkpoint | None:
+        """Take the first step of an instance that isn't there yet. None if it asks for a side effect, which must wait.
+
+        Raises what the engine does.
+        """
+        self.load_new(seat, task)
+        execution = seat.execution
+        assert execution is not None
+        execution.go_ahead()
+        checkpoint = self.apply(seat, Work(task, ()))
+        return None if execution.waits_for_instance else checkpoint
+
     async def load(self, seat: Seat, task: WorkflowTask) -> None:
         """Bring the execution into memory. Raises StaleTask, and what replay and StoreCorrupt say of the history."""
         stored = await until_done(

@@ -22,33 +22,72 @@ T = TypeVar("T")
 
 _LOCKED_SECONDS = 5.0
 
+
+class Job:
+    """One read, and who waits for it."""
+
+    __slots__ = ("_action", "_problem", "_result", "future")
+
+    def __init__(self, action: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        self._action = action
+        self._result: object = None
+        self._problem: BaseException | None = None
+        self.future = future
+
+    def run(self, connection: sqlite3.Connection, name: str) -> None:
+        """In the reader's thread."""
+        try:
+            self._result = _unlocked(lambda: self._action(connection))
+        except Exception as problem:
+            self._problem = faults.translated(problem, name)
+
+    def settle(self) -> None:
+        """On the loop of who waits."""
+        if self.future.done():
+            return
+        if self._problem is None:
+            self.future.set_result(self._result)
+        else:
+            self.future.set_exception(self._problem)
+
+
 Task = Callable[[sqlite3.Connection], None]
 
 
 class Reader:
-    """Runs reads. Begins its thread with the first one; a store in memory is read by its writer."""
+    """Runs reads. Begins its thread with the first one; a store in memory is read by its writer.
+
+    What one turn of an event loop asks for goes over at once, and comes back at once: waking a thread, or a loop, costs
+    more than a short read.
+    """
 
     def __init__(self, place: Place, writer: Writer) -> None:
         self._place = place
         self._writer = writer
         self._inbox: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Job]] = {}
 
     async def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """What `action` gives, run in another thread. Raises StoreError for SQLite's errors."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            gathered = self._gathered[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        gathered.append(Job(action, future))
+        return await future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = self._gathered.pop(loop)
 
         def run(connection: sqlite3.Connection) -> None:
-            try:
-                result = _unlocked(lambda: action(connection))
-            except Exception as problem:
-                _tell(loop, future, None, faults.translated(problem, self._place.name))
-            else:
-                _tell(loop, future, result, None)
+            for job in jobs:
+                job.run(connection, self._place.name)
+            _tell(loop, jobs)
 
         self._put(run)
-        return await future
 
     def end(self) -> None:
         """No more reads will come."""
@@ -95,16 +134,10 @@ def _unlocked(action: Callable[[], T]) -> T:
             time.sleep(0.002)
 
 
-def _tell(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: object, problem: BaseException | None
-) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:
     def settle() -> None:
-        if future.done():
-            return
-        if problem is None:
-            future.set_result(result)
-        else:
-            future.set_exception(problem)
+        for job in jobs:
+            job.settle()
 
     try:
         loop.call_soon_threadsafe(settle)
