@@ -125,7 +125,7 @@ CASE = Case(
         at_most("slowest_page_ms", "ms", Target(bound=50)),
         at_most("count_ms", "ms"),
     ),
-    scale={"count": 6_000, "in_flight": 200, "ended": 1_000_000, "waiting": 100_000},
+    scale={"count": 20_000, "in_flight": 200, "ended": 1_000_000, "waiting": 100_000},
     quick={"count": 60, "in_flight": 20, "ended": 300, "waiting": 100},
     stores=("sqlite",),
     rounds=1,
