@@ -51,8 +51,9 @@ pyright: $(VENV)/installed-dev
 	@pyright > $(VENV)/pyright.txt || { cat $(VENV)/pyright.txt; exit 1; }
 	@$(BIN)/python scripts/public_types.py
 
-bench: $(VENV)/installed-dev ## the benchmarks
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/installed-dev ## perdure against its peers, some 20 minutes; figures and plot go to build/
+	@mkdir -p build
+	@$(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg
 
 soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
 	@$(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]

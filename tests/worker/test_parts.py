@@ -11,9 +11,11 @@ import pytest
 
 from perdure.clock import SystemClock
 from perdure.errors import StoreCorrupt, StoreUnavailable
-from perdure.model.transition import Heartbeat
+from perdure.model.transition import Claimed, ClaimTasks, Heartbeat
+from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.heartbeats import Heartbeats
+from perdure.worker.poller import Appetite
 from perdure.worker.slots import Slots
 from perdure.worker.stopping import StopRequest
 from perdure.worker.store_time import StoreTime
@@ -235,3 +237,48 @@ async def test_the_first_of_several_ends_the_others() -> None:
     await first_of(wait(), asyncio.sleep(0.001))
 
     assert ended == ["cancelled"]
+
+
+def test_claims_ask_for_little_until_more_comes_than_they_ask_for() -> None:
+    appetite = Appetite()
+    least = appetite.slots
+    for _ in range(10):
+        appetite.got(appetite.slots)
+    most = appetite.slots
+    assert most > 8 * least
+    appetite.got(most // 2)
+    assert appetite.slots == most // 2
+    appetite.got(0)
+    assert appetite.slots == least
+
+
+def claim(workflow_slots: int, activity_slots: int) -> ClaimTasks:
+    return ClaimTasks(
+        worker_key=1,
+        workflow_queues=("default",),
+        workflow_slots=workflow_slots,
+        workflow_names=frozenset(),
+        activity_queues=("default",),
+        activity_slots=activity_slots,
+        activity_names=frozenset(),
+    )
+
+
+def test_nothing_new_begins_from_a_declined_step_to_a_claim_that_got_all_there_was() -> None:
+    backlog = Backlog(most_without_slot=2)
+    assert backlog.may_begin(has_slot=True)
+    backlog.declined()
+    assert not backlog.may_begin(has_slot=True)
+    backlog.claimed(claim(0, 0), Claimed())  # it asked for nothing, and so learned nothing
+    assert not backlog.may_begin(has_slot=True)
+    backlog.claimed(claim(1, 0), Claimed())
+    assert backlog.may_begin(has_slot=True)
+
+
+def test_a_few_begin_without_a_slot_until_no_activity_waits() -> None:
+    backlog = Backlog(most_without_slot=2)
+    assert [backlog.may_begin(has_slot=False) for _ in range(3)] == [True, True, False]
+    backlog.claimed(claim(0, 0), Claimed())
+    assert not backlog.may_begin(has_slot=False)
+    backlog.claimed(claim(0, 1), Claimed())
+    assert backlog.may_begin(has_slot=False)
