@@ -1,9 +1,14 @@
-"""Workflows that wait and stay in memory: what each of them weighs."""
+"""Workflows that wait and stay in memory: what each of them weighs, and what the garbage collector makes of them."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.case import Case, Measured, Target, at_least, at_most
 from benchmarks.cases.signal_latency import expected
@@ -32,15 +37,39 @@ async def run(store: str, *, count: int, in_flight: int) -> Measured:
         await keep_in_flight(count - 1, in_flight, start)
         await until_all_wait(perdure)
         rss = rss_megabytes()
+        with collector_pauses() as full:
+            gc.collect()
         figures = {
             "rss_mb": rss,
+            "gc_full_ms": sum(full),
             "kb_per_workflow": (rss - before) * 1024 / count,
             "tasks_per_workflow": (len(asyncio.all_tasks()) - tasks) / count,
             "threads_more": float(threading.active_count() - threads),
         }
-        with stretch(perdure) as took:
+        with collector_pauses() as pauses, stretch(perdure) as took:
             await keep_in_flight(count, in_flight, signal)
+        figures |= {"gc_longest_ms": max(pauses, default=0.0), "gc_share": sum(pauses) / took.seconds / 1000}
         return await measured(perdure, took.per_unit(count) | figures, in_flight=in_flight)
+
+
+@contextmanager
+def collector_pauses() -> Iterator[list[float]]:
+    """How long each collection meanwhile has taken, in milliseconds."""
+    pauses: list[float] = []
+    began_at = 0.0
+
+    def note(phase: str, _: dict[str, Any]) -> None:
+        nonlocal began_at
+        if phase == "start":
+            began_at = time.perf_counter()
+        else:
+            pauses.append((time.perf_counter() - began_at) * 1000)
+
+    gc.callbacks.append(note)
+    try:
+        yield pauses
+    finally:
+        gc.callbacks.remove(note)
 
 
 async def verify(store: str, *, count: int, in_flight: int) -> dict[str, int]:
@@ -59,6 +88,9 @@ CASE = Case(
         at_most("kb_per_workflow", "kB"),
         at_most("tasks_per_workflow", "tasks", Target(bound=0.001), Target(bound=0.001, store="memory")),
         at_least("rate", "signals/s"),
+        at_most("gc_full_ms", "ms"),
+        at_most("gc_longest_ms", "ms"),
+        at_most("gc_share", "of the time"),
     ),
     scale={"count": 20_000, "in_flight": 200},
     quick={"count": 60, "in_flight": 10},
