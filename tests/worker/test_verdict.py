@@ -39,7 +39,7 @@ def task(**changes: Any) -> ActivityTask:
 
 
 def verdict(how: HowItEnded, *causes: Cause, elapsed: int = 0, **changes: Any) -> End | None:
-    return decide(task(**changes), how, set(causes), payloads=PAYLOADS, chance=lambda: 0.5, elapsed=elapsed)
+    return decide(task(**changes), how, set(causes), payloads=PAYLOADS, chance=lambda: 0.5, elapsed=lambda: elapsed)
 
 
 CANCELLED = Raised(asyncio.CancelledError())

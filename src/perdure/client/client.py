@@ -122,13 +122,7 @@ class Client:
         PayloadTooLarge, RegistrationError; InstanceAlreadyExists, as `if_exists` says.
         """
         definition = workflow_of(workflow)
-        check_registered(self._app, definition)
-        version = None if self._app is None else self._app.version
-        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
-        found = await self._create(asked)
-        if isinstance(found, Existing):
-            await self._use_existing(definition, asked, found)
-        return Handle(self, asked.instance_id, definition)
+        return Handle(self, await self._start(definition, args, kwargs), definition)
 
     async def run(
         self,
@@ -138,8 +132,8 @@ class Client:
         **kwargs: P.kwargs,
     ) -> R:
         """Start a workflow and wait for its result. Cancelling this doesn't cancel the instance."""
-        handle = await self.start(workflow, *args, **kwargs)
-        result: R = await self._result(handle.instance_id, handle._workflow, None)
+        definition = workflow_of(workflow)
+        result: R = await self._result(await self._start(definition, args, kwargs), definition, None)
         return result
 
     @overload
@@ -347,6 +341,15 @@ class Client:
         return await self._attempts.heartbeat(self.backend, token, details)
 
     # inside
+
+    async def _start(self, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        check_registered(self._app, definition)
+        version = None if self._app is None else self._app.version
+        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
+        found = await self._create(asked)
+        if isinstance(found, Existing):
+            await self._use_existing(definition, asked, found)
+        return asked.instance_id
 
     async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
         return self._endings.result(await self._wait_for_outcome(instance_id, timeout), workflow)

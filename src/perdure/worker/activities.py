@@ -10,7 +10,7 @@ from typing import Any
 from perdure.activities.definition import Activity
 from perdure.clock import new_dice
 from perdure.model.task import ActivityTask
-from perdure.model.transition import ActivityFailure, ActivityReleased, ActivityRetry
+from perdure.model.transition import ActivityFailure, ActivityReleased, ActivityResult, ActivityRetry
 from perdure.worker.attempt import Attempt, Surroundings
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.slots import Slots
@@ -100,9 +100,11 @@ class Activities:
             attempt.causes,
             payloads=self._surroundings.payloads,
             chance=self._dice.random,
-            elapsed=attempt.elapsed,
+            elapsed=lambda: attempt.elapsed,
         )
-        if end is None:
+        if isinstance(end, ActivityResult):
+            self._report(task, end, None)
+        elif end is None:
             attempt.logger.warning("activity %s lost its lease; how it ended isn't recorded", task.name)
         else:
             _log(attempt, end)
@@ -112,7 +114,7 @@ class Activities:
             self._all_ended.set_result(None)
 
 
-def _log(attempt: Attempt, end: End) -> None:
+def _log(attempt: Attempt, end: ActivityFailure | ActivityRetry | ActivityReleased) -> None:
     name, number = attempt.task.name, attempt.task.attempt
     match end:
         case ActivityRetry(failure, delay):
@@ -132,5 +134,3 @@ def _log(attempt: Attempt, end: End) -> None:
             )
         case ActivityReleased():
             attempt.logger.info("activity %s was given back in attempt %d: the worker stops", name, number)
-        case _:
-            pass

@@ -23,7 +23,7 @@ from perdure.backends.beginnings import begun
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
 from perdure.errors import StoreUnavailable
-from perdure.model.task import PendingEvent, WorkflowTask
+from perdure.model.task import WorkflowTask
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, FirstStep, NotAppended
 from perdure.worker.backlog import Backlog
 from perdure.worker.executions import Executions, Step
@@ -76,7 +76,7 @@ class Shortcuts:
         task = _first_task(asked, now)
         seat = Seat(task)
         try:
-            checkpoint = has.stepper.apply_ahead(seat, task)
+            checkpoint = has.stepper.apply_ahead(seat, task, begun(asked, now))
         except Exception as problem:  # the claimed task says it again, and marks the instance stuck
             has.logger.info("the first step of %s isn't taken with its start: %r", asked.instance_id, problem)
             checkpoint = None
@@ -172,7 +172,7 @@ class Shortcuts:
 
 
 def _first_task(asked: CreateInstance, now: Micros) -> WorkflowTask:
-    """The task that a claim would bring, but for what the store draws."""
+    """The task that a claim would bring, but for what the store draws, and its event."""
     return WorkflowTask(
         instance_key=0,
         instance_id=asked.instance_id,
@@ -186,7 +186,7 @@ def _first_task(asked: CreateInstance, now: Micros) -> WorkflowTask:
         position=0,
         history_bytes=0,
         now=now,
-        pending=(PendingEvent(0, begun(asked, now)),),
+        pending=(),
         created_at=now,
         deadline_at=None if asked.timeout is None else now + asked.timeout,
     )

@@ -10,7 +10,8 @@ from perdure.backends.protocol import Backend
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
 from perdure.model.checkpoint import Checkpoint
-from perdure.model.task import WorkflowTask
+from perdure.model.event import ExecutionStarted
+from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, Rejected
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.seat import Result, Seat, Work
@@ -38,7 +39,7 @@ class Stepper:
         """Bring an execution into memory that has no history yet."""
         seat.load(Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits))
 
-    def apply_ahead(self, seat: Seat, task: WorkflowTask) -> Checkpoint | None:
+    def apply_ahead(self, seat: Seat, task: WorkflowTask, started: ExecutionStarted) -> Checkpoint | None:
         """Take the first step of an instance that isn't there yet. None if it asks for a side effect, which must wait.
 
         Raises what the engine does.
@@ -47,7 +48,11 @@ class Stepper:
         execution = seat.execution
         assert execution is not None
         execution.go_ahead()
-        checkpoint = self.apply(seat, Work(task, ()))
+        self.applying = seat
+        try:
+            checkpoint = execution.apply((PendingEvent(0, started),), task.now)
+        finally:
+            self.applying = None
         return None if execution.waits_for_instance else checkpoint
 
     async def load(self, seat: Seat, task: WorkflowTask) -> None:

@@ -73,7 +73,7 @@ def decide(
     *,
     payloads: Payloads,
     chance: Callable[[], float],
-    elapsed: Micros,
+    elapsed: Callable[[], Micros],
 ) -> End | None:
     """What is recorded of the attempt; None is nothing. `elapsed` is the time since the task was claimed."""
     if Cause.LEASE_LOST in causes:
@@ -97,7 +97,7 @@ def _stopped(
     *,
     payloads: Payloads,
     chance: Callable[[], float],
-    elapsed: Micros,
+    elapsed: Callable[[], Micros],
 ) -> End:
     """It ended, or was given up, because it was told to stop."""
     if strongest is Cause.REQUESTED and isinstance(how, Raised):
@@ -110,7 +110,12 @@ def _stopped(
 
 
 def _failed(
-    task: ActivityTask, failure: Failure, causes: AbstractSet[Cause], *, chance: Callable[[], float], elapsed: Micros
+    task: ActivityTask,
+    failure: Failure,
+    causes: AbstractSet[Cause],
+    *,
+    chance: Callable[[], float],
+    elapsed: Callable[[], Micros],
 ) -> End:
     """A failure, and whether there is a next attempt: not of what is cancelled, nor past its total_timeout."""
     if Cause.REQUESTED in causes or Cause.TOTAL_TIMEOUT in causes:
@@ -118,7 +123,7 @@ def _failed(
     delay = next_delay(task.retry, task.attempt, failure, chance)
     if delay is None:
         return ActivityFailure(failure)
-    if task.total_deadline_at is not None and task.now + elapsed + delay >= task.total_deadline_at:
+    if task.total_deadline_at is not None and task.now + elapsed() + delay >= task.total_deadline_at:
         text = f"activity {task.name} would run into its total_timeout before attempt {task.attempt + 1}"
         timeout = plain_failure("ActivityTimeout", text)
         return ActivityFailure(msgspec.structs.replace(timeout, cause=failure))
