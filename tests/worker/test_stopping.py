@@ -273,3 +273,30 @@ async def test_k3_kill_9_at_any_instant_loses_nothing(tmp_path: Path) -> None:
             completed = [each async for each in handle.history() if isinstance(each.event, ActivityCompleted)]
             assert len(completed) == 20
     await backend.close()
+
+
+async def test_k3_a_claim_that_is_on_its_way_when_the_worker_stops_holds_nothing_up(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The places that it kept are free again, though nothing came for them."""
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+
+    @workflow
+    async def nothing(ctx: Context) -> None: ...
+
+    app = App(workflows=[nothing])
+
+    async def hold() -> None:
+        claimed.set()
+        await go_on.wait()
+
+    async with Worker(as_backend(watched), app) as worker:
+        watched.hold = lambda transition: hold() if isinstance(transition, ClaimTasks) else None
+        await asyncio.wait_for(claimed.wait(), 10)
+        stopping = asyncio.create_task(worker.stop())
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        go_on.set()
+        await stopping
+        assert time.monotonic() - began < 3  # it would be given up after 5
+    assert not caplog.records

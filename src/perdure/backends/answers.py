@@ -19,10 +19,10 @@ class Answer(Generic[O]):
     __slots__ = ("_callback", "error", "is_settled", "loop", "outcome")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.outcome: O | None = None
         self.error: BaseException | None = None
-        self.is_settled = False
+        self.is_settled: bool = False
         self._callback: Callable[[Answer[O]], object] | None = None
 
     def result(self) -> O:

@@ -91,15 +91,23 @@ class Executions:
         self._idle: OrderedDict[int, Seat] = OrderedDict()
         self._ready: list[Seat] = []
         self._all_rest: asyncio.Future[None] | None = None
-        self.coming = 0
-        """Places kept for instances that are on their way: claimed, or created with their first step."""
+        self._coming = 0
         self.is_retiring = False
         self.is_over = False
 
     @property
     def busy_count(self) -> int:
         """Instances that are being worked on; the others wait for something to happen."""
-        return len(self._seats) - len(self._idle) + self.coming
+        return len(self._seats) - len(self._idle) + self._coming
+
+    def keep_places(self, count: int) -> None:
+        """For instances that are on their way: claimed, or created with their first step."""
+        self._coming += count
+
+    def free_places(self, count: int) -> None:
+        """They have come, or won't."""
+        self._coming -= count
+        self._note_rest()
 
     # --- what arrives
 
@@ -160,7 +168,7 @@ class Executions:
             seat.unload()
         self._seats.clear()
         self._idle.clear()
-        self.note_rest()
+        self._note_rest()
 
     async def wait_for_rest(self) -> None:
         """Until no step is under way."""
@@ -168,8 +176,7 @@ class Executions:
             self._all_rest = self._loop.create_future()
             await self._all_rest
 
-    def note_rest(self) -> None:
-        """A step has ended."""
+    def _note_rest(self) -> None:
         if self._all_rest is not None and not self._all_rest.done() and not self.busy_count:
             self._all_rest.set_result(None)
 
@@ -222,7 +229,7 @@ class Executions:
         else:
             self._idle[seat.instance_key] = seat
             self._evict(0 if self.is_retiring else self._cache_size)
-        self.note_rest()
+        self._note_rest()
         self._links.on_free()
 
     def _evict(self, capacity: int) -> None:

@@ -118,7 +118,7 @@ class Poller:
             try:
                 claimed = await self._backend.commit(claim)
             except BaseException as problem:
-                self._executions.coming -= claim.workflow_slots
+                self._executions.free_places(claim.workflow_slots)
                 self._activity_slots.put_back(claim.activity_slots)
                 if not isinstance(problem, StoreError) or isinstance(problem, HOPELESS):
                     raise
@@ -139,7 +139,7 @@ class Poller:
         if self._serves_workflows:
             free = max(0, options.max_workflow_tasks - self._executions.busy_count)
             workflow_slots = min(free, self._workflow_appetite.slots)
-            self._executions.coming += workflow_slots
+            self._executions.keep_places(workflow_slots)
         if self._serves_activities and self._threads.waiting_count == 0:
             activity_slots = self._activity_slots.take(self._activity_appetite.slots)
         return ClaimTasks(
@@ -154,7 +154,6 @@ class Poller:
         )
 
     def _hand_over(self, claim: ClaimTasks, claimed: Claimed) -> None:
-        self._executions.coming -= claim.workflow_slots
         self._activity_slots.put_back(claim.activity_slots - len(claimed.activity_tasks))
         self._backlog.claimed(claim, claimed)
         self._workflow_appetite.got(len(claimed.workflow_tasks))
@@ -164,6 +163,7 @@ class Poller:
         for activity_task in claimed.activity_tasks:
             self._activities.begin(activity_task)
         self._activities.tell(claimed.told)
+        self._executions.free_places(claim.workflow_slots)
 
     async def _wait(self, claim: ClaimTasks, claimed: Claimed) -> None:
         """Until another claim may bring something."""

@@ -88,7 +88,7 @@ class Shortcuts:
         step = Step(checkpoint, (), offer, keeps)
         first = FirstStep(checkpoint=checkpoint, offer=offer, release=not keeps)
         answer = has.backend.submit(msgspec.structs.replace(asked, first_step=first))
-        has.executions.coming += 1
+        has.executions.keep_places(1)
         told: asyncio.Future[Creation] = self._loop.create_future()
         answer.add_done_callback(partial(self._created, seat, step, told))
         return told
@@ -130,7 +130,7 @@ class Shortcuts:
 
     def _created(self, seat: Seat, step: Step, told: asyncio.Future[Creation], answer: Answer[Creation]) -> None:
         has = self._has
-        has.executions.coming -= 1
+        has.executions.free_places(1)
         try:
             outcome = answer.result()
         except BaseException as problem:
@@ -168,7 +168,6 @@ class Shortcuts:
         """The store has nothing of the step."""
         seat.unload()
         self._has.hand_back.withdraw(step.offer)
-        self._has.executions.note_rest()
 
 
 def _first_task(asked: CreateInstance, now: Micros) -> WorkflowTask:
