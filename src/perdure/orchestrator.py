@@ -86,7 +86,9 @@ class Orchestrator(Client):
         taken = self._worker._create(asked)
         if taken is not None:
             with suppress(StoreUnavailable):  # whether it took place isn't known: repeating it tells
-                return await taken
+                found = await taken
+                if found is not None:
+                    return found
         return await super()._create(asked)
 
     async def _send(self, asked: AppendEvent) -> Appended | NotAppended:

@@ -23,6 +23,7 @@ from perdure.backends.beginnings import begun
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
 from perdure.errors import StoreUnavailable
+from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import WorkflowTask
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, FirstStep, NotAppended
 from perdure.worker.backlog import Backlog
@@ -63,18 +64,42 @@ class Shortcuts:
     def __init__(self, has: Surroundings) -> None:
         self._has = has
         self._loop = asyncio.get_running_loop()
+        self._asked: list[tuple[CreateInstance, asyncio.Future[Creation | None]]] = []
 
-    def create(self, asked: CreateInstance) -> asyncio.Future[Creation] | None:
+    def create(self, asked: CreateInstance) -> asyncio.Future[Creation | None] | None:
         """Create the instance with its first step; None if that isn't for this worker to take, here and now.
 
-        The future raises what the commit raises; after StoreUnavailable the start has to be repeated without a step.
+        The future gives None if the step turns out not to be for this worker after all, and raises what the commit raises;
+        after StoreUnavailable, too, the start has to be repeated without a step.
         """
         if not self._is_ours(asked) or not self._has_room():
             return None
+        self._has.executions.keep_places(1)
+        told: asyncio.Future[Creation | None] = self._loop.create_future()
+        self._asked.append((asked, told))
+        if len(self._asked) == 1:
+            self._loop.call_soon(self._take_steps)
+        return told
+
+    def _take_steps(self) -> None:
+        """Those of one turn of the loop, stage by stage, as in `Executions`."""
+        asked, self._asked = self._asked, []
+        steps = [(start, told, *self._apply(start)) for start, told in asked]
+        for start, told, seat, checkpoint in steps:
+            if checkpoint is None:
+                self._has.executions.free_places(1)
+                if not told.done():
+                    told.set_result(None)
+            else:
+                self._send(start, told, seat, checkpoint)
+
+    def _apply(self, asked: CreateInstance) -> tuple[Seat, Checkpoint | None]:
         has = self._has
         now = has.time.now()
         task = _first_task(asked, now)
         seat = Seat(task)
+        if has.hand_back.is_stopped or has.executions.is_retiring:  # since it was asked for
+            return seat, None
         try:
             checkpoint = has.stepper.apply_ahead(seat, task, begun(asked, now))
         except Exception as problem:  # the claimed task says it again, and marks the instance stuck
@@ -82,16 +107,18 @@ class Shortcuts:
             checkpoint = None
         if checkpoint is None:
             seat.unload()
-            return None
+        return seat, checkpoint
+
+    def _send(
+        self, asked: CreateInstance, told: asyncio.Future[Creation | None], seat: Seat, checkpoint: Checkpoint
+    ) -> None:
+        has = self._has
         keeps = has.executions.keeps(checkpoint)
         offer = has.hand_back.offer_with_start(checkpoint, workflow_task=keeps)
         step = Step(checkpoint, (), offer, keeps)
         first = FirstStep(checkpoint=checkpoint, offer=offer, release=not keeps)
         answer = has.backend.submit(msgspec.structs.replace(asked, first_step=first))
-        has.executions.keep_places(1)
-        told: asyncio.Future[Creation] = self._loop.create_future()
         answer.add_done_callback(partial(self._created, seat, step, told))
-        return told
 
     def append(self, asked: AppendEvent) -> asyncio.Future[Appending] | None:
         """Append the event; if the instance can be worked on here, its task comes back at once. None: not here and now.
@@ -128,7 +155,7 @@ class Shortcuts:
             and has.backlog.may_begin(has_slot=has.slots.free_count > 0 or not has.options.activity_queues)
         )
 
-    def _created(self, seat: Seat, step: Step, told: asyncio.Future[Creation], answer: Answer[Creation]) -> None:
+    def _created(self, seat: Seat, step: Step, told: asyncio.Future[Creation | None], answer: Answer[Creation]) -> None:
         has = self._has
         has.executions.free_places(1)
         try:

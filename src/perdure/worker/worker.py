@@ -150,8 +150,8 @@ class Worker:
 
     # for a client in the same process, on the same event loop
 
-    def _create(self, asked: CreateInstance) -> asyncio.Future[Created | Existing] | None:
-        """Create the instance together with its first step; None if it is to be created without."""
+    def _create(self, asked: CreateInstance) -> asyncio.Future[Created | Existing | None] | None:
+        """Create the instance together with its first step; None, at once or later, if it is to be created without."""
         life = None if self._lives is None else self._lives.serving
         return None if life is None else life.shortcuts.create(asked)
 
