@@ -27,6 +27,7 @@ from perdure.model.transition import (
     Existing,
 )
 from perdure.orchestrator import Orchestrator
+from perdure.worker.hand_back import HandBack
 from perdure.worker.worker import Worker
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
@@ -348,3 +349,29 @@ async def test_b4_a_signal_whose_answer_is_lost_arrives_once(watched: Watched) -
         assert await handle.result() == 3
         kinds = [type(each.event).__name__ async for each in handle.history()]
     assert kinds == ["ExecutionStarted", "SignalReceived", "ExecutionCompleted"]
+
+
+async def test_a_fault_in_one_step_of_a_turn_harms_no_other(
+    memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All steps of a turn are sent by one callback: the others must neither hang nor get lost."""
+    faults = {"offer": 1, "offer_with_start": 1}
+
+    def breaking_once(name: str) -> None:
+        right = getattr(HandBack, name)
+
+        def broken(self: HandBack, *args: object, **kwargs: object) -> object:
+            faults[name] -= 1
+            if faults[name] == 0:
+                raise RuntimeError("a bug")
+            return right(self, *args, **kwargs)
+
+        monkeypatch.setattr(HandBack, name, broken)
+
+    for name in faults:
+        breaking_once(name)
+    async with Orchestrator(memory, app) as perdure:
+        results = await asyncio.gather(*(perdure.run(one_activity, x) for x in range(10)))
+    assert results == [2 * x + 1 for x in range(10)]
+    assert all(left < 0 for left in faults.values())
+    assert len([each for each in caplog.records if "please report" in each.message]) == 2

@@ -14,6 +14,8 @@ from perdure.activities.definition import activity
 from perdure.app import App
 from perdure.backends.memory.backend import MemoryBackend
 from perdure.client.client import Client
+from perdure.errors import InstanceNotFound
+from perdure.orchestrator import Orchestrator
 from perdure.worker.worker import Worker
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
@@ -111,6 +113,38 @@ async def test_e5_past_the_limit_the_instance_is_stuck_and_others_have_the_rest(
         free.set()
         await blocking.resume()  # the first worker works again, under a new key
         assert await blocking.result() == "done"
+
+
+@pytest.mark.needs_cache
+async def test_e5_past_the_limit_in_the_first_step_of_a_start_nothing_is_there_to_be_stuck(
+    memory: MemoryBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others of the worker go on elsewhere; the start goes on when the code gives the loop back."""
+    free, begun = threading.Event(), threading.Event()
+
+    @workflow
+    async def block(ctx: Context) -> str:
+        begun.set()
+        free.wait(20)
+        return "done"
+
+    app = App(workflows=[block, wait])
+
+    async def start_both() -> str:
+        async with Orchestrator(memory.twin(), app, block_limit=1.5) as perdure:
+            await perdure.start(wait.with_options(instance_id="waits"))
+            return await perdure.run(block.with_options(instance_id="blocks"))
+
+    running = asyncio.create_task(asyncio.to_thread(asyncio.run, start_both()))
+    async with Client(memory, app) as client, Worker(memory, App(workflows=[wait])):
+        assert await asyncio.to_thread(begun.wait, 10)
+        await until(lambda: [each for each in caplog.records if "hasn't been started yet" in each.message])
+        with pytest.raises(InstanceNotFound):
+            await client.state("blocks")
+        await client.signal("waits", go_on, 8)
+        assert await client.result("waits", timeout=10) == 8
+        free.set()
+        assert await running == "done"
 
 
 async def _is_held(handle: Any) -> bool:

@@ -8,7 +8,6 @@ from functools import partial
 from perdure.backends.protocol import Tasks
 from perdure.client.repeating import repeat
 from perdure.clock import Clock, duration_micros
-from perdure.errors import StoreUnavailable
 from perdure.model.instance import Outcome
 from perdure.model.options import Duration
 
@@ -36,10 +35,7 @@ async def wait_for_outcome(
         if check is not None:
             check()
         left = longest if ends_at is None else max(0.0, ends_at - clock.monotonic())
-        try:
-            outcome = await store.wait_for_outcome(instance_id, min(left, longest))
-        except StoreUnavailable:
-            outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, longest)))
+        outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, longest)))
         if outcome is not None:
             return outcome
         if ends_at is not None and clock.monotonic() >= ends_at:

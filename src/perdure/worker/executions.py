@@ -31,10 +31,10 @@ from perdure.clock import Micros
 from perdure.errors import RunawayWorkflow, StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import ActivityTask, WorkflowTask
-from perdure.model.transition import Checkpointed, MarkStuck, Offer, Rejected, ReleaseInstance
+from perdure.model.transition import Checkpointed, MarkStuck, Rejected, ReleaseInstance
 from perdure.worker.backoff import HOPELESS, Backoff, until_done
 from perdure.worker.hand_back import HandBack
-from perdure.worker.seat import FinalEnd, Result, Seat, Work, retry_delay
+from perdure.worker.seat import FinalEnd, Result, Seat, Step, Work, retry_delay
 from perdure.worker.stepping import StaleTask, Stepper
 
 
@@ -52,16 +52,6 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an offer was lost."""
     failed: Callable[[Exception], None]
     """A fault, or what no waiting mends."""
-
-
-class Step(msgspec.Struct, frozen=True, gc=False):
-    """A step of an execution that is on its way to the store."""
-
-    checkpoint: Checkpoint
-    results: tuple[Result, ...]
-    offer: Offer | None
-    keeps: bool
-    """Whether the execution stays in memory, and the lease with it."""
 
 
 class Executions:
@@ -106,6 +96,7 @@ class Executions:
         self._coming += count
 
     def free_places(self, count: int) -> None:
+        """They have come, or won't."""
         self._coming -= count
         self._note_rest()
 
@@ -204,12 +195,15 @@ class Executions:
             self._advance(seat)
         self._outbox = None
         for seat, work, checkpoint in outbox:
-            self._send(seat, work, checkpoint)
+            try:
+                self._send(seat, work, checkpoint)
+            except Exception as problem:
+                self._note_fault(seat, work, problem)
 
     def _advance(self, seat: Seat) -> None:
         """Begin the next step of a busy seat; if there is none, it is idle."""
+        work = None if self.is_over else seat.next_work()
         try:
-            work = None if self.is_over else seat.next_work()
             if work is None:
                 self._settle(seat)
             elif work.task is not None and not seat.fits(work.task):
@@ -218,11 +212,14 @@ class Executions:
                 if work.task is not None:
                     seat.sit_down(work.task)
                 self._step(seat, work)
-        except Exception as problem:  # the engine's errors are caught where it is called: this is a fault of ours
-            self._links.failed(problem)
-            if not self.is_over:
-                seat.unload()
-                self._apart(seat, partial(self._release, seat))
+        except Exception as problem:  # the engine's errors are caught where it is called
+            self._note_fault(seat, work, problem)
+
+    def _note_fault(self, seat: Seat, work: Work | None, problem: Exception) -> None:
+        """A fault of ours: it harms this step alone, which is done again."""
+        self._links.failed(problem)
+        if not self.is_over:
+            self._give_way(seat, work or Work(None, ()), StaleTask())
 
     def _settle(self, seat: Seat) -> None:
         """The seat has nothing to do: it stays while its execution is in memory."""

@@ -180,6 +180,7 @@ class Life:
                 backlog=backlog,
                 time=self._time,
                 is_held=self._is_held,
+                offer_of_task=self._offer_of_task,
                 uncertain=self._uncertain,
                 logger=has.logger,
             )

@@ -11,9 +11,10 @@ import msgspec
 
 from perdure.clock import Micros
 from perdure.engine.execution import Execution
+from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import ActivityCompleted, ActivityFailed
 from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
-from perdure.model.transition import ActivityFailure, ActivityResult, FusedResult
+from perdure.model.transition import ActivityFailure, ActivityResult, FusedResult, Offer
 
 FinalEnd = ActivityResult | ActivityFailure
 
@@ -45,6 +46,16 @@ class Work(msgspec.Struct, frozen=True):
 
     task: WorkflowTask | None
     results: tuple[Result, ...]
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """A step of an execution that is on its way to the store."""
+
+    checkpoint: Checkpoint
+    results: tuple[Result, ...]
+    offer: Offer | None
+    keeps: bool
+    """Whether the execution stays in memory, and the lease with it."""
 
 
 class Seat:
@@ -119,8 +130,13 @@ class Seat:
             return False
         return execution.position == task.position or (self.token == task.token and execution.position > task.position)
 
-    def is_there(self, instance_key: int, token: int) -> None:
-        """The instance, whose first step was taken ahead of it, has been created."""
+    @property
+    def is_there(self) -> bool:
+        """Whether the store has the instance; its first step may be taken ahead of it."""
+        return self.instance_key != 0
+
+    def created(self, instance_key: int, token: int) -> None:
+        """The instance, whose first step was taken ahead of it, is there."""
         self.instance_key, self.token = instance_key, token
         assert self.execution is not None
         self.execution.instance_is_there()

@@ -2,8 +2,9 @@
 
 A start: the first workflow task runs at once, and is committed with the creation; one commit instead of three (create, claim,
 checkpoint). Workflow code runs one step ahead of the store, as with a fused result: nothing that it asks for begins before the
-commit, and a side effect waits for the instance to be there. If the store doesn't take the step (the id is taken, older work waits, the answer was lost), the execution leaves memory,
-and the instance, if it is there, is claimed like any other. While others wait, no further step is taken in vain.
+commit, and a side effect waits for the instance to be there. If the store doesn't take the step (the id is taken, older work
+waits, the answer was lost), the execution leaves memory, and the instance, if it is there, is claimed like any other. While
+others wait, no further step is taken in vain.
 
 A signal: the workflow task that it makes due comes back with its answer.
 """
@@ -25,12 +26,21 @@ from perdure.clock import Micros
 from perdure.errors import StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import WorkflowTask
-from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, FirstStep, NotAppended
+from perdure.model.transition import (
+    Appended,
+    AppendEvent,
+    Created,
+    CreateInstance,
+    Existing,
+    FirstStep,
+    NotAppended,
+    Offer,
+)
 from perdure.worker.backlog import Backlog
-from perdure.worker.executions import Executions, Step
+from perdure.worker.executions import Executions
 from perdure.worker.hand_back import HandBack
 from perdure.worker.options import WorkerOptions
-from perdure.worker.seat import Seat
+from perdure.worker.seat import Seat, Step
 from perdure.worker.slots import Slots
 from perdure.worker.stepping import Stepper
 from perdure.worker.store_time import StoreTime
@@ -53,6 +63,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     backlog: Backlog
     time: StoreTime
     is_held: Callable[[], bool]
+    offer_of_task: Callable[[], Offer | None]
+    """For what makes a workflow task due, while there is room for one more."""
     uncertain: Callable[[], None]
     """The answer was lost to what may have leased something."""
     logger: logging.Logger
@@ -86,12 +98,16 @@ class Shortcuts:
         asked, self._asked = self._asked, []
         steps = [(start, told, *self._apply(start)) for start, told in asked]
         for start, told, seat, checkpoint in steps:
-            if checkpoint is None:
-                self._has.executions.free_places(1)
-                if not told.done():
-                    told.set_result(None)
-            else:
-                self._send(start, told, seat, checkpoint)
+            try:
+                if checkpoint is not None:
+                    self._send(start, told, seat, checkpoint)
+                    continue
+            except Exception:  # a fault of ours: it harms this start alone, which is made without a step
+                self._has.logger.exception("a fault in perdure's worker: please report it")
+                seat.unload()
+            self._has.executions.free_places(1)
+            if not told.done():
+                told.set_result(None)
 
     def _apply(self, asked: CreateInstance) -> tuple[Seat, Checkpoint | None]:
         has = self._has
@@ -126,8 +142,7 @@ class Shortcuts:
         The future raises what the commit raises.
         """
         has = self._has
-        has_place = has.executions.busy_count < has.options.max_workflow_tasks
-        offer = has.hand_back.offer_of_task(workflow_task=has_place) if has.is_held() else None
+        offer = has.offer_of_task() if has.is_held() else None
         if offer is None:
             return None
         told: asyncio.Future[Appending] = self._loop.create_future()
@@ -168,7 +183,7 @@ class Shortcuts:
                 told.set_exception(problem)
             return
         if isinstance(outcome, Created) and outcome.first is not None:
-            seat.is_there(outcome.instance_key, outcome.token)
+            seat.created(outcome.instance_key, outcome.token)
             has.executions.deliver_first_step(seat, step, outcome.first)
         else:
             if isinstance(outcome, Created):

@@ -108,15 +108,18 @@ class Watchdog:
             self._keeper.pause(f"its event loop was blocked by {self._culprit()}")
             return False
         reason = f"its workflow code blocked a worker's event loop for {seconds:.0f} s"
-        self._log(
-            logging.CRITICAL,
-            f"{reason}: {applying.instance_id!r} is marked stuck until it is resumed, all other leases are given back",
-        )
-        stuck = MarkStuck(
-            instance_key=applying.instance_key, token=applying.token, reason=f"RunawayWorkflow: {reason}", retry_in=None
-        )
+        fate = "is marked stuck until it is resumed" if applying.is_there else "hasn't been started yet"
+        self._log(logging.CRITICAL, f"{reason}: {applying.instance_id!r} {fate}, all other leases are given back")
         try:
-            await self._keeper.twin.commit(stuck)
+            if applying.is_there:
+                await self._keeper.twin.commit(
+                    MarkStuck(
+                        instance_key=applying.instance_key,
+                        token=applying.token,
+                        reason=f"RunawayWorkflow: {reason}",
+                        retry_in=None,
+                    )
+                )
             await self._keeper.twin.stop_worker(self._worker_key)
         except StoreError as problem:
             self._log(logging.ERROR, f"the leases end with their time: {type(problem).__name__}: {problem}")

@@ -281,26 +281,8 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
     def as_task(self, instance: InstanceRow, token: int, now: Micros) -> ActivityTask:
         """The task of a row that is to be leased. Raises StoreCorrupt."""
         fixed = self.fixed
-        if fixed.is_plain and self.is_fresh:
-            # CPython puts more than fifteen keywords into a dict first, which would cost a task four times as much.
-            return ActivityTask(
-                activity_key=self.key,
-                token=token,
-                instance_key=self.instance_key,
-                instance_id=instance.instance_id,
-                execution_id=instance.execution_id,
-                workflow=instance.workflow,
-                number=self.number,
-                name=self.name,
-                arguments=fixed.arguments,
-                queue=self.queue,
-                priority=self.priority,
-                attempt=1,
-                retry=fixed.retry,
-                scheduled_at=self.scheduled_at,
-                now=now,
-            )
-        return ActivityTask(
+        # CPython puts more than fifteen keywords into a dict first, which would cost a task four times as much.
+        task = ActivityTask(
             activity_key=self.key,
             token=token,
             instance_key=self.instance_key,
@@ -316,6 +298,11 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
             retry=fixed.retry,
             scheduled_at=self.scheduled_at,
             now=now,
+        )
+        if fixed.is_plain and self.is_fresh:
+            return task
+        return msgspec.structs.replace(
+            task,
             timeout=fixed.timeout,
             total_deadline_at=None if fixed.total_timeout is None else self.scheduled_at + fixed.total_timeout,
             heartbeat_timeout=fixed.heartbeat_timeout,
