@@ -16,7 +16,8 @@ from typing import Any
 
 from perdure.backends.protocol import Backend
 from perdure.backends.sqlite import SqliteBackend
-from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.tables import connection_of
+from perdure.backends.unit.unit import Unit
 
 _PRAGMAS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")
 _SYNCHRONOUS = ("off", "normal", "full", "extra")
@@ -95,4 +96,4 @@ async def store_settings(backend: Backend) -> dict[str, Any]:
 
 
 def _read_pragmas(unit: Unit) -> dict[str, Any]:
-    return {name: unit.connection.execute(f"pragma {name}").fetchone()[0] for name in _PRAGMAS}
+    return {name: connection_of(unit).execute(f"pragma {name}").fetchone()[0] for name in _PRAGMAS}

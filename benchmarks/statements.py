@@ -13,6 +13,7 @@ import tempfile
 from benchmarks.workload import app, steps_in_a_row
 from perdure import Orchestrator
 from perdure.backends.sqlite import SqliteBackend
+from perdure.backends.sqlite.tables import connection_of
 
 
 async def count(steps: int) -> collections.Counter[str]:
@@ -28,7 +29,7 @@ async def count(steps: int) -> collections.Counter[str]:
             await perdure.run(steps_in_a_row, 1)  # what is cached at the first use
             backend = perdure.backend
             assert isinstance(backend, SqliteBackend)
-            await backend._write(lambda unit: unit.connection.set_trace_callback(note))
+            await backend._write(lambda unit: connection_of(unit).set_trace_callback(note))
             kinds.clear()
             await perdure.run(steps_in_a_row, steps)
             found = kinds.copy()

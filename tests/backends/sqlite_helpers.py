@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
+from perdure.backends.sqlite.tables import connection_of
 from perdure.testing.conformance import StoreUnderTest
 
 
@@ -43,7 +44,7 @@ async def traced(store: StoreUnderTest) -> list[str]:
     backend = store.backend
     assert isinstance(backend, SqliteBackend)
     await asyncio.gather(
-        *(backend._write(lambda unit: unit.connection.set_trace_callback(statements.append)) for _ in range(3))
+        *(backend._write(lambda unit: connection_of(unit).set_trace_callback(statements.append)) for _ in range(3))
     )
     statements.clear()
     return statements

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from perdure.backends.sqlite import SqliteBackend
-from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.tables import connection_of
+from perdure.backends.unit.unit import Unit
 from perdure.testing.conformance import ConformanceSuite, ManualClock, StoreUnderTest
 
 _OF_INSTANCES = ("instances", "executions", "events", "pending", "activities", "receipts", "published", "blobs")
@@ -27,7 +28,7 @@ async def _open(path: str) -> StoreUnderTest:
     async def count_rows() -> int:
         def count(unit: Unit) -> int:
             return sum(
-                unit.connection.execute(f"select count(*) from perdure_{table}").fetchone()[0]
+                connection_of(unit).execute(f"select count(*) from perdure_{table}").fetchone()[0]
                 for table in _OF_INSTANCES
             )
 

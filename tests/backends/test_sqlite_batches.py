@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from perdure.backends.sqlite import SqliteBackend
-from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.tables import connection_of
+from perdure.backends.unit.unit import Unit
 from perdure.errors import StoreError
 from perdure.model.event import SignalReceived
 from perdure.model.instance import State
@@ -171,11 +172,11 @@ async def test_a_row_that_cannot_be_read_harms_its_own_instance_alone(store: Sto
 
     def damage(unit: Unit) -> None:
         unit.flush()
-        unit.connection.execute(
+        connection_of(unit).execute(
             "update perdure_pending set event = x'c1' where instance_key = "
             "(select key from perdure_instances where instance_id = 'two')"
         )
-        unit.connection.execute("update perdure_instances set started = x'c1' where instance_id = 'three'")
+        connection_of(unit).execute("update perdure_instances set started = x'c1' where instance_id = 'three'")
         unit.rows_changed()
 
     assert isinstance(store.backend, SqliteBackend)
@@ -198,7 +199,7 @@ async def test_an_unreadable_activity_makes_its_instance_stuck_and_nobody_elses(
 
     def damage(unit: Unit) -> None:
         unit.flush()
-        unit.connection.execute(
+        connection_of(unit).execute(
             "update perdure_activities set body = x'c1' where instance_key = "
             "(select key from perdure_instances where instance_id = 'one')"
         )

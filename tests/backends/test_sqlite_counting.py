@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from perdure.backends.sqlite.inspection import instances
+from perdure.backends.sql.inspection import instances
 from perdure.model.inspection import InstanceFilter
 from perdure.model.instance import State
 from perdure.model.transition import Terminate

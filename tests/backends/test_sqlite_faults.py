@@ -12,6 +12,7 @@ import pytest
 
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.backends.sqlite.oslock import FileLock
+from perdure.backends.sqlite.tables import connection_of
 from perdure.errors import (
     ConfigurationError,
     StoreCorrupt,
@@ -124,8 +125,8 @@ async def test_a_full_database_harms_what_does_not_fit_alone(tmp_path: Path) -> 
         assert isinstance(store.backend, SqliteBackend)
         await store.create("small-0")
         await store.backend._write(
-            lambda unit: unit.connection.execute(
-                f"pragma max_page_count = {unit.connection.execute('pragma page_count').fetchone()[0] + 50}"
+            lambda unit: connection_of(unit).execute(
+                f"pragma max_page_count = {connection_of(unit).execute('pragma page_count').fetchone()[0] + 50}"
             )
         )
         huge = builders.signal(payload=b"x" * 1_000_000)
@@ -134,7 +135,7 @@ async def test_a_full_database_harms_what_does_not_fit_alone(tmp_path: Path) -> 
         *outcomes, error = await asyncio.gather(*good, bad, return_exceptions=True)
         assert all(isinstance(outcome, Created) for outcome in outcomes)
         assert isinstance(error, StoreFull)
-        await store.backend._write(lambda unit: unit.connection.execute("pragma max_page_count = 1073741823"))
+        await store.backend._write(lambda unit: connection_of(unit).execute("pragma max_page_count = 1073741823"))
         await store.backend.commit(builders.append_signal("small-0", event=huge))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from perdure.backends.sqlite import SqliteBackend
+from perdure.backends.sqlite.tables import connection_of
 from perdure.errors import StoreError
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.instance import State
@@ -45,7 +46,7 @@ async def begin(store: StoreUnderTest, *requests: CreateInstance) -> list[Create
 
 async def rows(store: StoreUnderTest, statement: str) -> list[Any]:
     assert isinstance(store.backend, SqliteBackend)
-    return await store.backend._write(lambda unit: unit.connection.execute(statement).fetchall())
+    return await store.backend._write(lambda unit: connection_of(unit).execute(statement).fetchall())
 
 
 async def test_the_row_is_written_as_the_first_step_leaves_it(store: StoreUnderTest) -> None:

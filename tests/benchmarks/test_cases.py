@@ -16,7 +16,7 @@ import pytest
 from benchmarks.case import Case, Measured
 from benchmarks.registry import CASES
 from benchmarks.verification import NotAsCounted
-from perdure.backends.sqlite.rows import StoredOutcome
+from perdure.backends.rows import StoredOutcome
 
 ON_SQLITE = [case for case in CASES.values() if "sqlite" in case.stores]
 IN_MEMORY = [case for case in CASES.values() if "memory" in case.stores]

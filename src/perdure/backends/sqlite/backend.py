@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar, cast
 
 from perdure.backends.answers import Answer, failed
+from perdure.backends.desk import Desk
 from perdure.backends.exports import from_exported, to_exported
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
+from perdure.backends.rules import asking, importing, keeping, lives
+from perdure.backends.sql.inspection import history, instances, outcomes, queues, snapshots
 from perdure.backends.sqlite.connection import Place, SqliteOptions, place_of
-from perdure.backends.sqlite.desk import Desk
 from perdure.backends.sqlite.hub import Hub, hub_key, join_hub
-from perdure.backends.sqlite.inspection import history, instances, outcomes, queues, snapshots
 from perdure.backends.sqlite.presence import drop, this_machine
-from perdure.backends.sqlite.rules import asking, importing, keeping, lives
-from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.session import SqliteSession
 from perdure.backends.sqlite.writer import Chore
+from perdure.backends.unit.unit import Unit
 from perdure.clock import Clock, SystemClock, random_id, to_datetime
 from perdure.errors import StoreCorrupt, StoreUsageError
 from perdure.model.inspection import (
@@ -135,7 +135,7 @@ class SqliteBackend:
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
         desk = self._at_desk
         if worker_key not in desk.bells:  # another handle started it
-            start = await self._read(lambda connection: queues.read_start(connection, worker_key))
+            start = await self._read(lambda session: queues.read_start(session, worker_key))
             if start is not None:
                 desk.expect(worker_key, start)
         await desk.wait_for_work(worker_key, timeout_seconds)
@@ -176,46 +176,46 @@ class SqliteBackend:
     # --- the operators' half
 
     async def read_instance(self, instance_id: str) -> Instance:
-        return await self._read(lambda connection: instances.read_instance(connection, instance_id))
+        return await self._read(lambda session: instances.read_instance(session, instance_id))
 
     async def read_executions(self, instance_id: str) -> Sequence[Execution]:
-        return await self._read(lambda connection: instances.read_executions(connection, instance_id))
+        return await self._read(lambda session: instances.read_executions(session, instance_id))
 
     async def read_history(
         self, instance_id: str, *, execution_id: str | None = None, after: int = -1, limit: int = 1000
     ) -> Sequence[HistoryEvent]:
-        key = await self._read(lambda connection: history.instance_key(connection, instance_id))
+        key = await self._read(lambda session: history.instance_key(session, instance_id))
         wanted = None if execution_id is None else bytes.fromhex(execution_id)
         return await self._read_history(key, wanted, after, limit)
 
     async def read_arguments(self, instance_id: str) -> bytes:
-        started = await self._read(lambda connection: history.read_started(connection, instance_id))
+        started = await self._read(lambda session: history.read_started(session, instance_id))
         return started.arguments
 
     async def read_outcome(self, instance_id: str) -> Outcome | None:
-        return await self._read(lambda connection: outcomes.read_outcome(connection, instance_id))
+        return await self._read(lambda session: outcomes.read_outcome(session, instance_id))
 
     async def read_published(self, instance_id: str, key: str) -> bytes | None:
-        return await self._read(lambda connection: instances.read_published(connection, instance_id, key))
+        return await self._read(lambda session: instances.read_published(session, instance_id, key))
 
     async def read_activities(self, instance_id: str) -> Sequence[PendingActivity]:
-        return await self._read(lambda connection: instances.read_activities(connection, instance_id))
+        return await self._read(lambda session: instances.read_activities(session, instance_id))
 
     async def list_instances(
         self, where: InstanceFilter = _EVERYTHING, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Instance]:
-        return await self._read(lambda connection: instances.list_instances(connection, where, cursor, limit))
+        return await self._read(lambda session: instances.list_instances(session, where, cursor, limit))
 
     async def count_instances(self, where: InstanceFilter = _EVERYTHING) -> dict[State, int]:
-        return await self._read(lambda connection: instances.count_instances(connection, where))
+        return await self._read(lambda session: instances.count_instances(session, where))
 
     async def list_queues(self) -> Sequence[QueueStatus]:
         now = self._clock.now()
-        return await self._read(lambda connection: queues.list_queues(connection, now))
+        return await self._read(lambda session: queues.list_queues(session, now))
 
     async def list_workers(self) -> Sequence[WorkerStatus]:
         now = self._clock.now()
-        return await self._read(lambda connection: queues.list_workers(connection, now))
+        return await self._read(lambda session: queues.list_workers(session, now))
 
     async def prune(self, where: InstanceFilter, *, limit: int = 1000) -> int:
         return await self._write(lambda unit: keeping.prune(unit, where, limit))
@@ -224,7 +224,7 @@ class SqliteBackend:
         await self._write(lambda unit: keeping.put_blob(unit, instance_key, blob_id, data))
 
     async def read_blob(self, blob_id: bytes) -> bytes:
-        found = await self._read(lambda connection: queues.read_blob(connection, blob_id))
+        found = await self._read(lambda session: queues.read_blob(session, blob_id))
         if found is None:
             raise StoreCorrupt(f"there is no blob {blob_id.hex()}")
         return found
@@ -233,7 +233,7 @@ class SqliteBackend:
         await self._write(lambda unit: keeping.put_setting(unit, kind, name, value))
 
     async def list_settings(self, kind: SettingKind) -> dict[str, bytes]:
-        return await self._read(lambda connection: queues.list_settings(connection, kind.value))
+        return await self._read(lambda session: queues.list_settings(session, kind.value))
 
     async def delete_setting(self, kind: SettingKind, name: str) -> bool:
         return await self._write(lambda unit: keeping.delete_setting(unit, kind, name))
@@ -276,14 +276,14 @@ class SqliteBackend:
     async def _write(self, change: Callable[[Unit], T], *, when_sealed: bool = False) -> T:
         return cast("T", await self._at_desk.submit(Chore(change, when_sealed=when_sealed)))
 
-    async def _read(self, action: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, action: Callable[[SqliteSession], T]) -> T:
         return await self._opened.reader.read(action)
 
     async def _read_history(
         self, key: int, execution_id: bytes | None, after: int, limit: int | None
     ) -> Sequence[HistoryEvent]:
         """By pages, so that no transaction is long; a history only grows at its end."""
-        number = await self._read(lambda connection: history.execution_number(connection, key, execution_id))
+        number = await self._read(lambda session: history.execution_number(session, key, execution_id))
         events: list[HistoryEvent] = []
         has_more = number is not None
         while has_more and (limit is None or len(events) < limit):

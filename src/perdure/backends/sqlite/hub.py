@@ -10,14 +10,16 @@ import asyncio
 import itertools
 import os
 import threading
+from collections.abc import Sequence
 
+from perdure.backends.desk import Desk
 from perdure.backends.group_commit import Job
+from perdure.backends.sql.inspection.outcomes import read_ended
 from perdure.backends.sqlite.connection import Place, SqliteOptions
-from perdure.backends.sqlite.desk import Desk
 from perdure.backends.sqlite.presence import Presence
 from perdure.backends.sqlite.reader import Reader
-from perdure.backends.sqlite.wakes import Wakes
 from perdure.backends.sqlite.writer import Writer
+from perdure.backends.wakes import Wakes
 from perdure.clock import Clock
 from perdure.errors import ConfigurationError, StoreUnavailable
 
@@ -58,10 +60,13 @@ class Hub:
                 self.writer.end()
             # The same exception may be raised in several loops: each gets its own traceback.
             raise problem.with_traceback(None) from problem.__cause__
-        desk = Desk(asyncio.get_running_loop(), self.writer, self.reader, self.clock)
+        desk = Desk(asyncio.get_running_loop(), self.writer, self._read_ended, self.clock)
         with _hubs_lock:
             self.desks = (*self.desks, desk)
         return desk
+
+    async def _read_ended(self, ids: Sequence[str], questions: Sequence[bytes]) -> Wakes:
+        return await self.reader.read(lambda session: read_ended(session, ids, questions))
 
     async def detach(self, desk: Desk) -> None:
         """Finish what the desk has under way; the last one closes the database."""

@@ -12,10 +12,10 @@ import platform
 from functools import cache
 from pathlib import Path
 
-from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.connection import Place
 from perdure.backends.sqlite.oslock import FileLock
-from perdure.backends.sqlite.unit import Unit
+from perdure.backends.sqlite.tables import SqliteTables
+from perdure.backends.unit.unit import Unit
 from perdure.clock import random_id
 
 _log = logging.getLogger("perdure.sqlite")
@@ -71,7 +71,9 @@ class Presence:
         """Workers whose rows say that they live and whose locks are free."""
         if self._directory is None:
             return []
-        found = unit.connection.execute(sql.LOCKS_OF_MACHINE, (this_machine(),)).fetchall()
+        tables = unit.tables
+        assert isinstance(tables, SqliteTables)
+        found = tables.locks_of_machine(this_machine())
         return [key for key, name in found if name and key not in self._held and _is_free(self._directory / name)]
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from perdure.backends.sqlite import faults
 from perdure.backends.sqlite.connection import Place, open_reader
+from perdure.backends.sqlite.session import SqliteSession
 from perdure.backends.sqlite.writer import Read, Writer
 
 T = TypeVar("T")
@@ -28,16 +29,16 @@ class Job:
 
     __slots__ = ("_action", "_problem", "_result", "future")
 
-    def __init__(self, action: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, action: Callable[[SqliteSession], Any], future: asyncio.Future[Any]) -> None:
         self._action = action
         self._result: object = None
         self._problem: BaseException | None = None
         self.future = future
 
-    def run(self, connection: sqlite3.Connection, name: str) -> None:
+    def run(self, session: SqliteSession, name: str) -> None:
         """In the reader's thread."""
         try:
-            self._result = _unlocked(lambda: self._action(connection))
+            self._result = _unlocked(lambda: self._action(session))
         except Exception as problem:
             self._problem = faults.translated(problem, name)
 
@@ -51,7 +52,7 @@ class Job:
             self.future.set_exception(self._problem)
 
 
-Task = Callable[[sqlite3.Connection], None]
+Task = Callable[[SqliteSession], None]
 
 
 class Reader:
@@ -68,7 +69,7 @@ class Reader:
         self._thread: threading.Thread | None = None
         self._gathered: dict[asyncio.AbstractEventLoop, list[Job]] = {}
 
-    async def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, action: Callable[[SqliteSession], T]) -> T:
         """What `action` gives, run in another thread. Raises StoreError for SQLite's errors."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -82,9 +83,9 @@ class Reader:
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs = self._gathered.pop(loop)
 
-        def run(connection: sqlite3.Connection) -> None:
+        def run(session: SqliteSession) -> None:
             for job in jobs:
-                job.run(connection, self._place.name)
+                job.run(session, self._place.name)
             _tell(loop, jobs)
 
         self._put(run)
@@ -105,21 +106,21 @@ class Reader:
         self._inbox.put(task)
 
     def _main(self) -> None:
-        connection: sqlite3.Connection | None = None
+        session: SqliteSession | None = None
         while (task := self._inbox.get()) is not None:
-            if connection is None:
-                connection = self._open(task)
-            if connection is not None:
-                task(connection)
-        if connection is not None:
-            connection.close()
+            if session is None:
+                session = self._open(task)
+            if session is not None:
+                task(session)
+        if session is not None:
+            session.connection.close()
 
-    def _open(self, task: Task) -> sqlite3.Connection | None:
+    def _open(self, task: Task) -> SqliteSession | None:
         try:
-            return open_reader(self._place)
+            return SqliteSession(open_reader(self._place))
         except sqlite3.Error:
             with sqlite3.connect(":memory:") as stand_in:  # fails as well, and so tells the caller
-                task(stand_in)
+                task(SqliteSession(stand_in))
             return None
 
 

@@ -14,14 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from perdure.backends.group_commit import Backlog, Halves, Job, as_store_error
+from perdure.backends.rules.claiming import claim_nothing
+from perdure.backends.rules.table import RULES, wanted_rows
 from perdure.backends.sqlite import faults, schema
 from perdure.backends.sqlite.connection import Place, SqliteOptions, open_writer
-from perdure.backends.sqlite.rules.claiming import claim_nothing
-from perdure.backends.sqlite.rules.table import RULES, wanted_rows
+from perdure.backends.sqlite.session import SqliteSession
+from perdure.backends.sqlite.tables import SqliteTables
 from perdure.backends.sqlite.turn import Turn
-from perdure.backends.sqlite.unit import Unit
-from perdure.backends.sqlite.wakes import Wakes
 from perdure.backends.sqlite.wal import Wal
+from perdure.backends.unit.unit import Unit
+from perdure.backends.wakes import Wakes
 from perdure.clock import Clock
 from perdure.errors import StoreSealed
 from perdure.model.transition import ClaimTasks
@@ -47,7 +49,7 @@ class Read:
 
     __slots__ = ("run",)
 
-    def __init__(self, run: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, run: Callable[[SqliteSession], None]) -> None:
         self.run = run
 
 
@@ -154,7 +156,9 @@ class Writer:
             except BaseException:
                 self._abandon()
                 raise
-        self._unit = Unit(self._connection)
+        self._session = SqliteSession(self._connection)
+        self._tables = SqliteTables(self._session)
+        self._unit = Unit(self._tables)
         self._wal = None if self.place.path is None else Wal(self._connection, self.place.beside("-wal"))
 
     def _abandon(self) -> None:
@@ -202,13 +206,13 @@ class Writer:
         if item is None:
             self._is_ending = True
         elif isinstance(item, Read):
-            item.run(self._connection)
+            item.run(self._session)
         else:
             self._backlog.add(item)
 
     def _look_for_strangers(self) -> None:
         try:
-            has_changed = self._unit.notice_strangers()
+            has_changed = self._notice_strangers()
         except sqlite3.Error:
             return  # somebody has it locked; the next look will tell
         if has_changed:
@@ -229,12 +233,19 @@ class Writer:
         finally:
             self._turn.release()
 
+    def _notice_strangers(self) -> bool:
+        """Whether another connection has committed since this was last asked; then nothing is cached any more."""
+        has_changed = self._tables.strangers_wrote()
+        if has_changed is not False:
+            self._unit.forget()
+        return has_changed is True
+
     def _answer_idle_claims(self, batch: list[Job]) -> list[Job]:
         """Claims that find nothing need no write transaction; gives what does."""
         if not all(type(job.work) is ClaimTasks for job in batch):
             return batch
         try:
-            has_changed = self._unit.notice_strangers()
+            has_changed = self._notice_strangers()
             if self._unit.seal_target() is not None:
                 return batch
             now = self._clock.now()
@@ -253,13 +264,14 @@ class Writer:
         culprit: Job | None = None
         try:
             self._begin()
-            strangers = unit.begin(self._clock.now())
+            unit.begin(self._clock.now())
+            strangers = self._notice_strangers()
             unit.prefetch(*wanted_rows([job.work for job in part]))
-            sealed, writes = unit.seal_target(), unit.writes
+            sealed, changes = unit.seal_target(), unit.changes
             for place, job in enumerate(part):
                 culprit = job
                 self._apply(job, sealed)
-                if writes.bytes > LARGEST_BYTES and place + 1 < len(part):
+                if changes.bytes > LARGEST_BYTES and place + 1 < len(part):
                     self._backlog.put_back(part[place + 1 :])
                     part = part[: place + 1]
                     break
@@ -323,7 +335,7 @@ class Writer:
             self._unit.forget()
 
     def _keep_log_short(self) -> None:
-        if self._wal is not None and self._wal.committed(self._unit.writes.take_rows()):
+        if self._wal is not None and self._wal.committed(self._tables.take_rows()):
             try:
                 self._wal.checkpoint()
             except sqlite3.Error:

@@ -1,0 +1,114 @@
+"""Claims: due work goes to a worker that asks, highest priority first, then the oldest instance.
+
+`claim_nothing` looks without a write transaction, so that an idle worker's polling disturbs nobody.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from perdure.backends.admission import admit, next_permit_at
+from perdure.backends.rows import ActivityRow
+from perdure.backends.rules.handback import promote_activities
+from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
+from perdure.backends.rules.queueing import promote_instances
+from perdure.backends.unit.tables import Survey
+from perdure.backends.unit.unit import Unit
+from perdure.clock import Micros
+from perdure.model.task import ActivityTask, WorkflowTask
+from perdure.model.transition import Claimed, ClaimTasks
+
+_FEW = 64  # looked at beyond what can be admitted, for rows that turn out to be unreadable
+
+
+def claim_tasks(unit: Unit, transition: ClaimTasks) -> Claimed:
+    if unit.worker(transition.worker_key) is None:
+        return Claimed(now=unit.now)
+    unit.flush()
+    workflow_tasks = _claim_workflow_tasks(unit, transition) if transition.workflow_slots > 0 else ()
+    activity_tasks = _claim_activities(unit, transition) if transition.activity_slots > 0 else ()
+    unit.flush()
+    return _claimed(unit, transition, workflow_tasks, activity_tasks, unit.tables.survey(transition, unit.now))
+
+
+def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | None:
+    """The outcome of a claim that finds nothing due; None if there is something. Outside any transaction."""
+    unit.now = now
+    if unit.worker(transition.worker_key) is None:
+        return Claimed(now=now)
+    survey = unit.tables.survey(transition, now)
+    if transition.workflow_slots > 0 and survey.has_workflow_task:
+        return None
+    if transition.activity_slots > 0 and survey.has_activity:
+        return None
+    return _claimed(unit, transition, (), (), survey)
+
+
+def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowTask, ...]:
+    tables, slots, now = unit.tables, transition.workflow_slots, unit.now
+    found = [tables.held_instances(transition.worker_key, now, slots)]
+    for queue in dict.fromkeys(transition.workflow_queues):
+        promote_instances(unit, queue)
+        names, versions = transition.workflow_names, transition.versions
+        found.append(tables.ready_instances(queue, names, versions, slots + _FEW, lock=True))
+    unit.prefetch((), (key for places in found for _, key in places), ())
+    tasks: list[WorkflowTask] = []
+    for _, key in heapq.merge(*found):
+        row = unit.instance(key)
+        assert row is not None
+        task = lease_instance(unit, transition.worker_key, row)
+        if task is not None:
+            tasks.append(task)
+            if len(tasks) == slots:
+                break
+    return tuple(tasks)
+
+
+def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask, ...]:
+    queues = tuple(dict.fromkeys(transition.activity_queues))
+    free = free_permits(unit, queues)
+    found: list[list[tuple[int, int, int, int]]] = []
+    for queue in queues:
+        permits = free.get(queue)
+        most = transition.activity_slots if permits is None else min(permits, transition.activity_slots)
+        if most > 0:
+            promote_activities(unit, queue)
+            names = transition.activity_names
+            found.append(unit.tables.ready_activities(queue, names, most + _FEW, lock=True))
+    unit.prefetch((), (), [key for ranks in found for *_, key in ranks])
+    candidates: list[ActivityRow] = []
+    for *_, key in heapq.merge(*found):
+        row = unit.activity(key)
+        assert row is not None
+        candidates.append(row)
+    admitted = admit(candidates, slots=transition.activity_slots, permits=free)
+    unit.heads.activities.clear()
+    return lease_activities(unit, transition.worker_key, admitted)
+
+
+def _claimed(
+    unit: Unit,
+    transition: ClaimTasks,
+    workflow_tasks: tuple[WorkflowTask, ...],
+    activity_tasks: tuple[ActivityTask, ...],
+    survey: Survey,
+) -> Claimed:
+    times = [_next_permit_at(unit, transition, queue) for queue in transition.activity_queues]
+    return Claimed(
+        workflow_tasks=workflow_tasks,
+        activity_tasks=activity_tasks,
+        next_due_at=min((at for at in (survey.next_due_at, *times) if at is not None), default=None),
+        now=unit.now,
+        told=survey.told,
+    )
+
+
+def _next_permit_at(unit: Unit, transition: ClaimTasks, queue: str) -> Micros | None:
+    """When a limited queue lets the next of those begin that wait on it."""
+    limits = unit.limits().get(queue)
+    if limits is None:
+        return None
+    at = next_permit_at(limits, running=unit.running(queue), bucket=unit.bucket(queue), now=unit.now)
+    if at is None or at <= unit.now:
+        return None
+    return at if unit.tables.ready_activities(queue, transition.activity_names, 1) else None

@@ -1,0 +1,85 @@
+"""Leases: how a row becomes a task in a worker's hands, and what becomes of rows that can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perdure.backends.admission import permits, take
+from perdure.backends.rows import LEASED, ActivityRow, InstanceRow
+from perdure.backends.rules.stuck import stick
+from perdure.backends.unit.unit import Unit
+from perdure.clock import Micros
+from perdure.errors import StoreCorrupt
+from perdure.model.task import ActivityTask, WorkflowTask
+
+_FIRST_RETRY: Micros = 1_000_000
+_LONGEST_RETRY: Micros = 300_000_000
+
+
+def lease_instance(unit: Unit, worker_key: int, row: InstanceRow) -> WorkflowTask | None:
+    """Hand the instance's workflow task out. A worker that holds the instance already keeps its token.
+
+    None if what is stored of it can't be read: the instance is stuck then, and harms nobody else (E4).
+    """
+    try:
+        pending = (*row.first_pending(), *unit.pending_of(row))
+    except StoreCorrupt as problem:
+        _stick(unit, row, str(problem))
+        return None
+    if row.worker is None:
+        row.token, row.worker = unit.draw_token(), worker_key
+    row.claimed = 1
+    unit.change(row, LEASED)
+    return row.as_task(unit.now, pending)
+
+
+def lease_activities(unit: Unit, worker_key: int, rows: Sequence[ActivityRow]) -> tuple[ActivityTask, ...]:
+    """Lease what was admitted, and pay for it out of the queues' buckets."""
+    tasks: list[ActivityTask] = []
+    begun: dict[str, int] = {}
+    for row in rows:
+        task = _lease_activity(unit, worker_key, row)
+        if task is None:
+            continue
+        tasks.append(task)
+        if row.limited:
+            begun[row.queue] = begun.get(row.queue, 0) + 1
+    for queue, count in begun.items():
+        limits = unit.limits().get(queue)
+        if limits is not None and limits.per_second is not None:
+            unit.put_bucket(queue, take(limits, unit.bucket(queue), unit.now, count))
+    return tuple(tasks)
+
+
+def free_permits(unit: Unit, queues: Sequence[str]) -> dict[str, int | None]:
+    """How many activities of each limited queue may begin now."""
+    all_limits = unit.limits()
+    if not all_limits:
+        return {}
+    return {
+        queue: permits(limits, running=unit.running(queue), bucket=unit.bucket(queue), now=unit.now)
+        for queue in queues
+        if (limits := all_limits.get(queue)) is not None
+    }
+
+
+def _lease_activity(unit: Unit, worker_key: int, row: ActivityRow) -> ActivityTask | None:
+    instance = unit.instance(row.instance_key)
+    if instance is None:  # a row that somebody else's hands have left behind
+        unit.remove_activity(row)
+        return None
+    token = unit.draw_token()
+    try:
+        task = row.as_task(instance, token, unit.now)
+    except StoreCorrupt as problem:
+        row.due_at = unit.now + _LONGEST_RETRY
+        unit.change_activity(row)
+        _stick(unit, instance, str(problem))
+        return None
+    unit.lease_activity(row, worker_key, token)
+    return task
+
+
+def _stick(unit: Unit, row: InstanceRow, reason: str) -> None:
+    delay = min(_FIRST_RETRY << min(row.stuck_attempts, 16), _LONGEST_RETRY)
+    stick(unit, row, reason, unit.now + delay)

@@ -1,0 +1,124 @@
+"""Workers' lives, and what time brings: lapsed leases, time-outs, deadlines, what may be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from perdure.backends.endings import DEAD_WORKERS_KEPT, LOSSES_IN_A_ROW, losses_reason
+from perdure.backends.protocol import Beat, Housekeeping, WorkerStart
+from perdure.backends.rows import RESHAPED
+from perdure.backends.rules.attempts import expire, lose_attempt, release_attempt
+from perdure.backends.rules.closing import release
+from perdure.backends.rules.operators import pass_deadline
+from perdure.backends.rules.stuck import stick
+from perdure.backends.unit.tables import WorkerRow
+from perdure.backends.unit.unit import Unit
+
+_encode = msgspec.msgpack.Encoder().encode
+_AT_ONCE = 1_000  # of what a round of housekeeping finds expired; the next round goes on
+
+
+def start_worker(unit: Unit, start: WorkerStart, machine: str, lock_name: str) -> int:
+    """`lock_name` is the file whose lock the worker's process holds."""
+    key = unit.keys.draw(unit.now)
+    lease_until = unit.now + round(start.lease_seconds * 1_000_000)
+    lease = lease_until - unit.now
+    encoded = _encode(start)
+    unit.tables.insert_worker(
+        WorkerRow(key, start.name, machine, lock_name, encoded, unit.now, unit.now, lease, lease_until)
+    )
+    return key
+
+
+def beat(unit: Unit, worker_key: int) -> Beat:
+    now = unit.now
+    if unit.seal_target() is not None:
+        return Beat(is_alive=False, now=now)
+    return Beat(is_alive=unit.tables.beat(worker_key, now), now=now)
+
+
+def stop_worker(unit: Unit, worker_key: int) -> None:
+    give_leases_back(unit, worker_key)
+    unit.tables.delete_worker(worker_key)
+    unit.worker_changed(worker_key)
+    unit.wakes.worker_due(worker_key, unit.now)
+
+
+def give_leases_back(unit: Unit, worker_key: int) -> None:
+    """Nothing of it counts as lost."""
+    unit.flush()
+    _release_instances(unit, worker_key)
+    for key in unit.tables.activities_of_worker(worker_key):
+        row = unit.activity(key)
+        if row is not None:
+            release_attempt(unit, row)
+
+
+def housekeep(unit: Unit, lost_workers: Callable[[Unit], list[int]]) -> Housekeeping:
+    """`lost_workers` tells which workers are dead though their leases haven't lapsed."""
+    unit.flush()
+    lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers(unit)}
+    for key in sorted(lost):
+        unit.tables.mark_worker_dead(key, unit.now)
+        unit.worker_changed(key)
+    activities_lost = sum(_take_over(unit, key) for key in sorted(lost))
+    return Housekeeping(
+        workers_lost=len(lost),
+        activities_lost=activities_lost,
+        activities_expired=_expire_activities(unit),
+        deadlines_passed=_pass_deadlines(unit),
+    )
+
+
+def forget(unit: Unit) -> None:
+    """Let go of what nobody will ask for again."""
+    unit.flush()
+    unit.tables.forget(unit.now, workers_before=unit.now - DEAD_WORKERS_KEPT)
+
+
+def _take_over(unit: Unit, worker_key: int) -> int:
+    """End the leases of a dead worker; how many activity attempts were lost."""
+    unit.flush()
+    for key in unit.tables.claimed_of_worker(worker_key):
+        row = unit.instance(key)
+        assert row is not None
+        release(unit, row)
+        row.lost += 1
+        unit.change(row, RESHAPED)
+        if row.lost >= LOSSES_IN_A_ROW:
+            stick(unit, row, losses_reason(), None)
+    unit.flush()
+    _release_instances(unit, worker_key)
+    activities = unit.tables.activities_of_worker(worker_key)
+    for key in activities:
+        row_of = unit.activity(key)
+        if row_of is not None:
+            lose_attempt(unit, row_of)
+    unit.wakes.worker_due(worker_key, unit.now)
+    return len(activities)
+
+
+def _release_instances(unit: Unit, worker_key: int) -> None:
+    """All at once: a worker may hold 100,000."""
+    for queue, due_at in unit.tables.release_instances(worker_key, unit.now):
+        unit.wakes.workflow_due(queue, due_at)
+    unit.rows_changed()
+
+
+def _expire_activities(unit: Unit) -> int:
+    unit.flush()
+    found = unit.tables.activities_expired(unit.now, _AT_ONCE)
+    return sum(row is not None and expire(unit, row) for row in [unit.activity(key) for key in found])
+
+
+def _pass_deadlines(unit: Unit) -> int:
+    unit.flush()
+    passed = 0
+    for key in unit.tables.instances_past_deadline(unit.now, _AT_ONCE):
+        row = unit.instance(key)
+        if row is not None and row.is_running:  # one may have ended with its parent, a moment ago
+            pass_deadline(unit, row)
+            passed += 1
+    return passed

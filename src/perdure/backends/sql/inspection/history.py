@@ -1,0 +1,81 @@
+"""Histories, a page of rows at a time, and what they begin with."""
+
+from __future__ import annotations
+
+from perdure.backends.event_rows import decode_events
+from perdure.backends.rows import decode_started
+from perdure.backends.sql.inspection.outcomes import not_found
+from perdure.backends.sql.session import Session
+from perdure.errors import StoreCorrupt
+from perdure.model.event import ExecutionStarted
+from perdure.model.inspection import HistoryEvent
+
+ROWS = 1_000  # of a page: a transaction that reads must be short
+_FEW = 8
+
+
+def execution_number(session: Session, instance_key: int, execution_id: bytes | None) -> int | None:
+    """Which execution of the chain that is; None is the current one. None if it isn't of the chain."""
+    current = session.execute(
+        "select execution_id, execution_number from perdure_instances where key = ?", (instance_key,)
+    ).fetchone()
+    if current is None:
+        return None
+    if execution_id is None or execution_id == current[0]:
+        number: int = current[1]
+        return number
+    found = session.execute(
+        "select number from perdure_executions where instance_key = ? and execution_id = ?",
+        (instance_key, execution_id),
+    ).fetchone()
+    return None if found is None else found[0]
+
+
+def instance_key(session: Session, instance_id: str) -> int:
+    """Raises InstanceNotFound."""
+    found = session.execute("select key from perdure_instances where instance_id = ?", (instance_id,)).fetchone()
+    if found is None:
+        raise not_found(instance_id)
+    key: int = found[0]
+    return key
+
+
+def read_rows(
+    session: Session, key: int, number: int, from_position: int, limit: int = ROWS
+) -> tuple[list[tuple[int, bytes]], bool]:
+    """A page of event rows, from the one that holds `from_position` on, and whether there may be more."""
+    rows = session.execute(
+        "select position, events from perdure_events where instance_key = ? and execution_number = ? "
+        "and position >= coalesce((select max(position) from perdure_events "
+        "where instance_key = ? and execution_number = ? and position <= ?), 0) order by position limit ?",
+        (key, number, key, number, from_position, limit),
+    ).fetchall()
+    return rows, len(rows) == limit
+
+
+def decode_rows(rows: list[tuple[int, bytes]], after: int) -> list[HistoryEvent]:
+    """The events over position `after`. Raises StoreCorrupt."""
+    return [event for position, row in rows for event in decode_events(position, row) if event.position > after]
+
+
+def read_started(session: Session, instance_id: str) -> ExecutionStarted:
+    """How the current execution was started. Raises InstanceNotFound, StoreCorrupt."""
+    found = session.execute(
+        "select key, execution_number, started from perdure_instances where instance_id = ?", (instance_id,)
+    ).fetchone()
+    if found is None:
+        raise not_found(instance_id)
+    key, number, started = found
+    return started_of(session, key, number) if started is None else decode_started(started)
+
+
+def started_of(session: Session, key: int, number: int) -> ExecutionStarted:
+    """The first applied event of a history; only administrative ones can stand before it. Raises StoreCorrupt."""
+    has_more, position = True, 0
+    while has_more:
+        rows, has_more = read_rows(session, key, number, position, _FEW)
+        for found in decode_rows(rows, position - 1):
+            if isinstance(found.event, ExecutionStarted):
+                return found.event
+            position = found.position + 1
+    raise StoreCorrupt(f"the history of instance {key} doesn't say how it was started")

@@ -1,0 +1,154 @@
+"""Every statement that the SQL stores share, as a template (dialect.py): named here, text of a database in its Session.
+
+What a batch writes by the row isn't here: each database has its own best way for that.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from perdure.backends.rows import ACTIVITY_COLUMNS, INSTANCE_COLUMNS
+
+I_COLUMNS = ", ".join(INSTANCE_COLUMNS)
+A_COLUMNS = ", ".join(ACTIVITY_COLUMNS)
+
+# --- instances
+
+INSTANCE_BY_KEY = f"select {I_COLUMNS}{{revision}} from perdure_instances where key = ?"
+INSTANCE_BY_ID = f"select {I_COLUMNS}{{revision}} from perdure_instances where instance_id = ?"
+INSTANCES_BY_KEYS = f"select {I_COLUMNS}{{revision}} from perdure_instances where key {{one_of_keys}}"
+INSTANCES_BY_IDS = f"select {I_COLUMNS}{{revision}} from perdure_instances where instance_id {{one_of_texts}}"
+
+READY_INSTANCES = """select -priority, key from perdure_instances
+    where phase = 1 and queue = ? and workflow {one_of_texts} and {of_versions}
+    order by priority desc, key limit ?"""
+CLAIMABLE_INSTANCES = READY_INSTANCES + "{skip_locked}"
+HELD_INSTANCES = """select -priority, key from perdure_instances
+    where phase = 3 and worker = ? and wake_at <= ? order by priority desc, key limit ?"""
+PROMOTE_INSTANCES = "update perdure_instances set phase = 1 where phase = 2 and queue = ? and wake_at <= ?"
+DO_INSTANCES_WAIT = """select exists (select 1 from perdure_instances where phase = 2 and queue = ? and wake_at <= ?),
+    exists (select 1 from perdure_instances where phase = 1 and queue = ?)"""
+"""Whether the moment of any has come, and whether any is ready: mostly none, and then no more is asked."""
+
+CLAIMED_OF_WORKER = "select key from perdure_instances where ended_at is null and worker = ? and claimed = 1"
+QUEUES_HELD = """select queue, min(wake_at) from perdure_instances
+    where ended_at is null and worker = ? and wake_at is not null and suspended = 0 group by queue"""
+RELEASE_INSTANCES = """update perdure_instances set worker = null, token = null, claimed = 0,
+        phase = case when suspended = 1 or wake_at is null then 0 when wake_at <= ? then 1 else 2 end{revised}
+    where ended_at is null and worker = ?"""
+INSTANCES_PAST_DEADLINE = """select key from perdure_instances {by_deadline}
+    where deadline_at is not null and ended_at is null and deadline_at <= ? order by deadline_at limit ?"""
+RUNNING_CHILDREN = """select key from perdure_instances
+    where parent_id = ? and parent_execution = ? and ended_at is null order by key"""
+
+# --- executions, events, pending events
+
+PENDING_OF = "select id, event from perdure_pending where instance_key = ? order by id"
+IS_PAST_EXECUTION = "select 1 from perdure_executions where instance_key = ? and execution_id = ?"
+COUNT_CHILDREN = "select count(*) from perdure_instances where parent_id = ? and parent_execution = ?"
+
+# --- activities
+
+ACTIVITY_BY_KEY = f"select {A_COLUMNS}{{revision}} from perdure_activities where key = ?"
+ACTIVITIES_BY_KEYS = f"select {A_COLUMNS}{{revision}} from perdure_activities where key {{one_of_keys}}"
+ACTIVITIES_OF = f"select {A_COLUMNS}{{revision}} from perdure_activities where instance_key = ? order by number"
+READY_ACTIVITIES = """select -priority, instance_key, number, key from perdure_activities
+    where phase = 1 and queue = ? and name {one_of_texts}
+    order by priority desc, instance_key, number limit ?"""
+CLAIMABLE_ACTIVITIES = READY_ACTIVITIES + "{skip_locked}"
+PROMOTE_ACTIVITIES = "update perdure_activities set phase = 1 where phase = 2 and queue = ? and due_at <= ?"
+DO_ACTIVITIES_WAIT = """select exists (select 1 from perdure_activities where phase = 2 and queue = ? and due_at <= ?),
+    exists (select 1 from perdure_activities where phase = 1 and queue = ?)"""
+RUNNING_ACTIVITIES = "select count(*) from perdure_activities where limited = 1 and worker is not null and queue = ?"
+ACTIVITIES_OF_WORKER = "select key from perdure_activities where worker = ?"
+ACTIVITIES_EXPIRED = """select key from perdure_activities
+    where expires_at is not null and worker is null and expires_at <= ? order by expires_at limit ?"""
+
+# --- the rest
+
+RECEIPT = "select expires_at from perdure_receipts where instance_key = ? and message_id = ?"
+FORGET_RECEIPTS = "delete from perdure_receipts where expires_at <= ?"
+
+SEAL_TARGET = "select target from perdure_seal"
+QUEUE_LIMITS = "select name, value from perdure_settings where kind = 'queue'"
+BUCKET = "select level, at from perdure_buckets where queue = ?"
+
+# --- workers and questions
+
+INSERT_WORKER = "insert into perdure_workers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+BEAT = """update perdure_workers set heartbeat_at = ?,
+    lease_until = case when lease_until > ? + lease then lease_until else ? + lease end
+    where key = ? and is_alive = 1"""
+DELETE_WORKER = "delete from perdure_workers where key = ?"
+LAPSED_WORKERS = "select key from perdure_workers where is_alive = 1 and lease_until <= ?"
+MARK_WORKER_DEAD = """update perdure_workers set is_alive = 0,
+    lease_until = case when lease_until < ? then lease_until else ? end where key = ?"""
+FORGET_WORKERS = "delete from perdure_workers where is_alive = 0 and lease_until <= ?"
+
+INSERT_QUESTION = "insert into perdure_questions values (?, ?, ?, ?, 0, null)"
+QUESTIONS_FOR = """select q.id, q.instance_id, q.request
+    from perdure_questions q join perdure_instances i on i.instance_id = q.instance_id
+    where q.taken = 0 and i.worker = ?"""
+TAKE_QUESTION = "update perdure_questions set taken = 1 where id = ?"
+ANSWER_QUESTION = "update perdure_questions set reply = ? where id = ? and reply is null"
+DELETE_QUESTION = "delete from perdure_questions where id = ?"
+FORGET_QUESTIONS = "delete from perdure_questions where expires_at <= ?"
+
+# --- settings, blobs, the seal
+
+DELETE_SETTING = "delete from perdure_settings where kind = ? and name = ?"
+LIMIT_ACTIVITIES = "update perdure_activities set limited = ?{revised} where queue = ?"
+DELETE_BUCKET = "delete from perdure_buckets where queue = ?"
+UNSEAL = "delete from perdure_seal"
+ALL_WORKERS = "select key from perdure_workers"
+
+LIVE_WORKER = "select start from perdure_workers where key = ? and is_alive = 1"
+
+REMOVE_INSTANCE = tuple(
+    f"delete from perdure_{table} where {column} = ?"
+    for table, column in (
+        ("instances", "key"),
+        ("executions", "instance_key"),
+        ("events", "instance_key"),
+        ("pending", "instance_key"),
+        ("activities", "instance_key"),
+        ("receipts", "instance_key"),
+        ("published", "instance_key"),
+        ("blobs", "instance_key"),
+    )
+)
+"""Each takes the instance's key."""
+
+
+_HELD = """select 0 as kind, at, 0 as token from (
+        select wake_at as at from perdure_instances where phase = 3 and worker = ? and wake_at <= ? limit 1) h"""
+_NEXT_HELD = """select 3, at, 0 from (
+        select wake_at as at from perdure_instances where phase = 3 and worker = ? and wake_at > ?
+        order by wake_at limit 1) n"""
+_TOLD = "select 4, key, token from perdure_activities where cancel_requested = 1 and worker = ?"
+_INSTANCES = """select 1, at, 0 from (
+        select key as at from perdure_instances
+        where phase = 1 and queue = ? and workflow {one_of_texts} and {of_versions} limit 1) r
+    union all select 1, at, 0 from (
+        select wake_at as at from perdure_instances where phase = 2 and queue = ? and wake_at <= ? limit 1) d
+    union all select 3, at, 0 from (
+        select wake_at as at from perdure_instances
+        where phase = 2 and queue = ? and wake_at > ? and workflow {one_of_texts} and {of_versions}
+        order by wake_at limit 1) w"""
+_ACTIVITIES = """select 2, at, 0 from (
+        select key as at from perdure_activities where phase = 1 and queue = ? and name {one_of_texts} limit 1) r
+    union all select 2, at, 0 from (
+        select due_at as at from perdure_activities where phase = 2 and queue = ? and due_at <= ? limit 1) d
+    union all select 3, at, 0 from (
+        select due_at as at from perdure_activities where phase = 2 and queue = ? and due_at > ? and name {one_of_texts}
+        order by due_at limit 1) w"""
+
+HELD_DUE, INSTANCE_DUE, ACTIVITY_DUE, DUE_LATER, TOLD = range(5)
+"""What a row of `survey` tells."""
+
+
+@cache
+def survey(workflow_queues: int, activity_queues: int) -> str:
+    """All that an idle worker asks, in one statement: rows of a kind, a time or key, and a token."""
+    parts = [_HELD, _NEXT_HELD, _TOLD, *[_INSTANCES] * workflow_queues, *[_ACTIVITIES] * activity_queues]
+    return "\n    union all ".join(parts)

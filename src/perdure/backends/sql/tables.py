@@ -1,0 +1,243 @@
+"""`Tables` in SQL: all but the rows that a batch writes, for which each database has its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from perdure.backends.admission import Bucket
+from perdure.backends.protocol import Question
+from perdure.backends.rows import ActivityRow, InstanceRow
+from perdure.backends.sql import statements as sql
+from perdure.backends.sql.filters import Condition, conditions
+from perdure.backends.sql.inspection.instances import where_clause
+from perdure.backends.sql.session import Session
+from perdure.backends.unit.tables import Place, Survey, WorkerRow
+from perdure.clock import Micros
+from perdure.model.inspection import InstanceFilter
+from perdure.model.transition import ClaimTasks
+
+
+class SqlTables:
+    """Over a session, in whose thread it is used."""
+
+    def __init__(self, session: Session) -> None:
+        dialect = session.dialect
+        self.session = session
+        self._execute = session.execute
+        self._texts, self._keys = dialect.texts, dialect.keys
+        self._put_setting = dialect.upsert("perdure_settings", ("kind", "name", "value"), 2)
+        self._put_seal = dialect.upsert("perdure_seal", ("id", "target"), 1)
+        self._put_blob = dialect.insert_once("perdure_blobs", ("id", "instance_key", "data"))
+
+    # --- instances and what belongs to them
+
+    def instances_by_id(self, ids: Sequence[str]) -> Iterable[InstanceRow]:
+        if len(ids) == 1:
+            found = self._execute(sql.INSTANCE_BY_ID, (ids[0],))
+        else:
+            found = self._execute(sql.INSTANCES_BY_IDS, (self._texts(ids),))
+        return [InstanceRow(*values) for values in found.fetchall()]
+
+    def instances_by_key(self, keys: Sequence[int]) -> Iterable[InstanceRow]:
+        if len(keys) == 1:
+            found = self._execute(sql.INSTANCE_BY_KEY, (keys[0],))
+        else:
+            found = self._execute(sql.INSTANCES_BY_KEYS, (self._keys(keys),))
+        return [InstanceRow(*values) for values in found.fetchall()]
+
+    def activities_by_key(self, keys: Sequence[int]) -> Iterable[ActivityRow]:
+        if len(keys) == 1:
+            found = self._execute(sql.ACTIVITY_BY_KEY, (keys[0],))
+        else:
+            found = self._execute(sql.ACTIVITIES_BY_KEYS, (self._keys(keys),))
+        return [ActivityRow(*values) for values in found.fetchall()]
+
+    def activities_of(self, instance_key: int) -> Iterable[ActivityRow]:
+        return [ActivityRow(*values) for values in self._execute(sql.ACTIVITIES_OF, (instance_key,)).fetchall()]
+
+    def pending_of(self, instance_key: int) -> list[tuple[int, bytes]]:
+        return self._execute(sql.PENDING_OF, (instance_key,)).fetchall()
+
+    def receipt_expiry(self, instance_key: int, message_id: bytes) -> Micros | None:
+        found = self._execute(sql.RECEIPT, (instance_key, message_id)).fetchone()
+        return None if found is None else found[0]
+
+    def running_children(self, parent_id: str, parent_execution: bytes) -> list[int]:
+        return self._first_column(sql.RUNNING_CHILDREN, parent_id, parent_execution)
+
+    def is_past_execution(self, instance_key: int, execution_id: bytes) -> bool:
+        return self._execute(sql.IS_PAST_EXECUTION, (instance_key, execution_id)).fetchone() is not None
+
+    def count_children(self, parent_id: str, parent_execution: bytes) -> int:
+        (count,) = self._execute(sql.COUNT_CHILDREN, (parent_id, parent_execution)).fetchone()
+        return int(count)
+
+    def remove_instance(self, row: InstanceRow) -> None:
+        for statement in sql.REMOVE_INSTANCE:
+            self._execute(statement, (row.key,))
+
+    def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
+        self._execute(self._put_blob, (blob_id, instance_key, data))
+
+    # --- what waits
+
+    def ready_instances(
+        self, queue: str, names: frozenset[str], versions: frozenset[str] | None, limit: int, *, lock: bool = False
+    ) -> list[Place]:
+        of_versions = None if versions is None else self._texts(sorted(versions))
+        statement = sql.CLAIMABLE_INSTANCES if lock else sql.READY_INSTANCES
+        parameters = (queue, self._texts(sorted(names)), of_versions, of_versions, limit)
+        return self._execute(statement, parameters).fetchall()
+
+    def held_instances(self, worker_key: int, now: Micros, limit: int) -> list[Place]:
+        return self._execute(sql.HELD_INSTANCES, (worker_key, now, limit)).fetchall()
+
+    def ready_activities(
+        self, queue: str, names: frozenset[str], limit: int, *, lock: bool = False
+    ) -> list[tuple[int, int, int, int]]:
+        statement = sql.CLAIMABLE_ACTIVITIES if lock else sql.READY_ACTIVITIES
+        return self._execute(statement, (queue, self._texts(sorted(names)), limit)).fetchall()
+
+    def do_instances_wait(self, queue: str, now: Micros) -> tuple[bool, bool]:
+        are_due, are_ready = self._execute(sql.DO_INSTANCES_WAIT, (queue, now, queue)).fetchone()
+        return bool(are_due), bool(are_ready)
+
+    def do_activities_wait(self, queue: str, now: Micros) -> tuple[bool, bool]:
+        are_due, are_ready = self._execute(sql.DO_ACTIVITIES_WAIT, (queue, now, queue)).fetchone()
+        return bool(are_due), bool(are_ready)
+
+    def promote_instances(self, queue: str, now: Micros) -> None:
+        self._execute(sql.PROMOTE_INSTANCES, (queue, now))
+
+    def promote_activities(self, queue: str, now: Micros) -> None:
+        self._execute(sql.PROMOTE_ACTIVITIES, (queue, now))
+
+    def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
+        worker = claim.worker_key
+        names = self._texts(sorted(claim.workflow_names))
+        versions = None if claim.versions is None else self._texts(sorted(claim.versions))
+        activity_names = self._texts(sorted(claim.activity_names))
+        parameters: list[object] = [worker, now, worker, now, worker]
+        for queue in claim.workflow_queues:
+            parameters += (queue, names, versions, versions, queue, now, queue, now, names, versions, versions)
+        for queue in claim.activity_queues:
+            parameters += (queue, activity_names, queue, now, queue, now, activity_names)
+        statement = sql.survey(len(claim.workflow_queues), len(claim.activity_queues))
+        rows = self._execute(statement, parameters).fetchall()
+        kinds = {kind for kind, *_ in rows}
+        return Survey(
+            has_workflow_task=sql.HELD_DUE in kinds or sql.INSTANCE_DUE in kinds,
+            has_activity=sql.ACTIVITY_DUE in kinds,
+            next_due_at=min((at for kind, at, _ in rows if kind == sql.DUE_LATER), default=None),
+            told=tuple((key, token) for kind, key, token in rows if kind == sql.TOLD),
+        )
+
+    # --- limits
+
+    def queue_limits(self) -> list[tuple[str, bytes]]:
+        return self._execute(sql.QUEUE_LIMITS).fetchall()
+
+    def running_activities(self, queue: str) -> int:
+        (count,) = self._execute(sql.RUNNING_ACTIVITIES, (queue,)).fetchone()
+        return int(count)
+
+    def bucket(self, queue: str) -> Bucket | None:
+        found = self._execute(sql.BUCKET, (queue,)).fetchone()
+        return None if found is None else Bucket(*found)
+
+    def limit_activities(self, queue: str, *, is_limited: bool) -> None:
+        self._execute(sql.LIMIT_ACTIVITIES, (int(is_limited), queue))
+
+    # --- workers
+
+    def worker_start(self, worker_key: int) -> bytes | None:
+        found = self._execute(sql.LIVE_WORKER, (worker_key,)).fetchone()
+        return None if found is None else found[0]
+
+    def insert_worker(self, row: WorkerRow) -> None:
+        self._execute(sql.INSERT_WORKER, tuple(getattr(row, column) for column in WorkerRow.__struct_fields__))
+
+    def beat(self, worker_key: int, now: Micros) -> bool:
+        return self._execute(sql.BEAT, (now, now, now, worker_key)).rowcount == 1
+
+    def delete_worker(self, worker_key: int) -> None:
+        self._execute(sql.DELETE_WORKER, (worker_key,))
+
+    def all_workers(self) -> list[int]:
+        return self._first_column(sql.ALL_WORKERS)
+
+    def lapsed_workers(self, now: Micros) -> list[int]:
+        return self._first_column(sql.LAPSED_WORKERS, now)
+
+    def mark_worker_dead(self, worker_key: int, now: Micros) -> None:
+        self._execute(sql.MARK_WORKER_DEAD, (now, now, worker_key))
+
+    def claimed_of_worker(self, worker_key: int) -> list[int]:
+        return self._first_column(sql.CLAIMED_OF_WORKER, worker_key)
+
+    def release_instances(self, worker_key: int, now: Micros) -> list[tuple[str, Micros]]:
+        waiting: list[tuple[str, Micros]] = self._execute(sql.QUEUES_HELD, (worker_key,)).fetchall()
+        self._execute(sql.RELEASE_INSTANCES, (now, worker_key))
+        return waiting
+
+    def activities_of_worker(self, worker_key: int) -> list[int]:
+        return self._first_column(sql.ACTIVITIES_OF_WORKER, worker_key)
+
+    def forget(self, now: Micros, *, workers_before: Micros) -> None:
+        self._execute(sql.FORGET_RECEIPTS, (now,))
+        self._execute(sql.FORGET_QUESTIONS, (now,))
+        self._execute(sql.FORGET_WORKERS, (workers_before,))
+
+    # --- time
+
+    def activities_expired(self, now: Micros, limit: int) -> list[int]:
+        return self._first_column(sql.ACTIVITIES_EXPIRED, now, limit)
+
+    def instances_past_deadline(self, now: Micros, limit: int) -> list[int]:
+        return self._first_column(sql.INSTANCES_PAST_DEADLINE, now, limit)
+
+    # --- questions
+
+    def insert_question(self, question: Question, expires_at: Micros) -> None:
+        self._execute(sql.INSERT_QUESTION, (question.question_id, question.instance_id, question.request, expires_at))
+
+    def take_questions(self, worker_key: int) -> list[Question]:
+        found = self._execute(sql.QUESTIONS_FOR, (worker_key,)).fetchall()
+        for question_id, _, _ in found:
+            self._execute(sql.TAKE_QUESTION, (question_id,))
+        return [Question(*values) for values in found]
+
+    def answer_question(self, question_id: bytes, reply: bytes) -> bool:
+        return self._execute(sql.ANSWER_QUESTION, (reply, question_id)).rowcount > 0
+
+    def delete_question(self, question_id: bytes) -> None:
+        self._execute(sql.DELETE_QUESTION, (question_id,))
+
+    # --- settings, the seal, pruning
+
+    def put_setting(self, kind: str, name: str, value: bytes) -> None:
+        self._execute(self._put_setting, (kind, name, value))
+
+    def delete_setting(self, kind: str, name: str) -> bool:
+        was_there = self._execute(sql.DELETE_SETTING, (kind, name)).rowcount > 0
+        if was_there and kind == "queue":
+            self._execute(sql.DELETE_BUCKET, (name,))
+        return was_there
+
+    def seal_target(self) -> str | None:
+        found = self._execute(sql.SEAL_TARGET).fetchone()
+        return None if found is None else found[0]
+
+    def set_seal(self, target: str | None) -> None:
+        if target is None:
+            self._execute(sql.UNSEAL)
+        else:
+            self._execute(self._put_seal, (1, target))
+
+    def ended_instances(self, where: InstanceFilter, limit: int) -> list[int]:
+        text, parameters = where_clause([*conditions(where), Condition("ended_at is not null")])
+        statement = f"select key from perdure_instances {text} order by ended_at, key limit ?"
+        return self._first_column(statement, *parameters, limit)
+
+    def _first_column(self, statement: str, *parameters: object) -> list[int]:
+        return [row[0] for row in self._execute(statement, parameters).fetchall()]
