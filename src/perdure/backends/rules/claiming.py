@@ -25,10 +25,14 @@ def claim_tasks(unit: Unit, transition: ClaimTasks) -> Claimed:
     if unit.worker(transition.worker_key) is None:
         return Claimed(now=unit.now)
     unit.flush()
-    workflow_tasks = _claim_workflow_tasks(unit, transition) if transition.workflow_slots > 0 else ()
-    activity_tasks = _claim_activities(unit, transition) if transition.activity_slots > 0 else ()
-    unit.flush()
-    return _claimed(unit, transition, workflow_tasks, activity_tasks, unit.tables.survey(transition, unit.now))
+    survey = unit.tables.survey(transition, unit.now)
+    workflow_tasks: tuple[WorkflowTask, ...] = ()
+    activity_tasks: tuple[ActivityTask, ...] = ()
+    if survey.has_workflow_task and transition.workflow_slots > 0:
+        workflow_tasks = _claim_workflow_tasks(unit, transition)
+    if survey.has_activity and transition.activity_slots > 0:
+        activity_tasks = _claim_activities(unit, transition)
+    return _claimed(unit, transition, workflow_tasks, activity_tasks, survey)
 
 
 def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | None:
@@ -82,7 +86,7 @@ def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask,
         assert row is not None
         candidates.append(row)
     admitted = admit(candidates, slots=transition.activity_slots, permits=free)
-    unit.heads.activities.clear()
+    unit.heads.activities_moved()
     return lease_activities(unit, transition.worker_key, admitted)
 
 
@@ -99,7 +103,7 @@ def _claimed(
         activity_tasks=activity_tasks,
         next_due_at=min((at for at in (survey.next_due_at, *times) if at is not None), default=None),
         now=unit.now,
-        told=survey.told,
+        told=(*survey.told, *((task.activity_key, task.token) for task in activity_tasks if task.cancel_requested)),
     )
 
 
@@ -111,4 +115,5 @@ def _next_permit_at(unit: Unit, transition: ClaimTasks, queue: str) -> Micros | 
     at = next_permit_at(limits, running=unit.running(queue), bucket=unit.bucket(queue), now=unit.now)
     if at is None or at <= unit.now:
         return None
+    unit.flush()
     return at if unit.tables.ready_activities(queue, transition.activity_names, 1) else None

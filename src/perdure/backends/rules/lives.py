@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -20,8 +20,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _AT_ONCE = 1_000  # of what a round of housekeeping finds expired; the next round goes on
 
 
-def start_worker(unit: Unit, start: WorkerStart, machine: str, lock_name: str) -> int:
-    """`lock_name` is the file whose lock the worker's process holds."""
+def start_worker(unit: Unit, start: WorkerStart, machine: str = "", lock_name: str = "") -> int:
+    """`lock_name` is the file whose lock the worker's process holds, on a machine where others can see it."""
     key = unit.keys.draw(unit.now)
     lease_until = unit.now + round(start.lease_seconds * 1_000_000)
     lease = lease_until - unit.now
@@ -56,23 +56,25 @@ def give_leases_back(unit: Unit, worker_key: int) -> None:
             release_attempt(unit, row)
 
 
-def housekeep(unit: Unit, lost_workers: Callable[[Unit], list[int]]) -> Housekeeping:
-    """`lost_workers` tells which workers are dead though their leases haven't lapsed."""
+def housekeep(unit: Unit, lost_workers: Iterable[int] = ()) -> Housekeeping:
+    """`lost_workers` are dead though their leases haven't lapsed."""
     unit.flush()
-    lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers(unit)}
+    lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers}
     for key in sorted(lost):
         unit.tables.mark_worker_dead(key, unit.now)
         unit.worker_changed(key)
     activities_lost = sum(_take_over(unit, key) for key in sorted(lost))
+    expired, passed = _expire_activities(unit), _pass_deadlines(unit)
+    _forget(unit)
     return Housekeeping(
         workers_lost=len(lost),
         activities_lost=activities_lost,
-        activities_expired=_expire_activities(unit),
-        deadlines_passed=_pass_deadlines(unit),
+        activities_expired=expired,
+        deadlines_passed=passed,
     )
 
 
-def forget(unit: Unit) -> None:
+def _forget(unit: Unit) -> None:
     """Let go of what nobody will ask for again."""
     unit.flush()
     unit.tables.forget(unit.now, workers_before=unit.now - DEAD_WORKERS_KEPT)

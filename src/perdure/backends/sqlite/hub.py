@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from perdure.backends.desk import Desk
 from perdure.backends.group_commit import Job
-from perdure.backends.sql.inspection.outcomes import read_ended
 from perdure.backends.sqlite.connection import Place, SqliteOptions
 from perdure.backends.sqlite.presence import Presence
 from perdure.backends.sqlite.reader import Reader
@@ -66,7 +65,7 @@ class Hub:
         return desk
 
     async def _read_ended(self, ids: Sequence[str], questions: Sequence[bytes]) -> Wakes:
-        return await self.reader.read(lambda session: read_ended(session, ids, questions))
+        return await self.reader.read(lambda looking: looking.read_ended(ids, questions))
 
     async def detach(self, desk: Desk) -> None:
         """Finish what the desk has under way; the last one closes the database."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from perdure.backends.looking import Looking
+from perdure.backends.sql.looking import SqlLooking
 from perdure.backends.sqlite import faults
 from perdure.backends.sqlite.connection import Place, open_reader
 from perdure.backends.sqlite.session import SqliteSession
@@ -29,16 +31,16 @@ class Job:
 
     __slots__ = ("_action", "_problem", "_result", "future")
 
-    def __init__(self, action: Callable[[SqliteSession], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, action: Callable[[Looking], Any], future: asyncio.Future[Any]) -> None:
         self._action = action
         self._result: object = None
         self._problem: BaseException | None = None
         self.future = future
 
-    def run(self, session: SqliteSession, name: str) -> None:
+    def run(self, looking: Looking, name: str) -> None:
         """In the reader's thread."""
         try:
-            self._result = _unlocked(lambda: self._action(session))
+            self._result = _unlocked(lambda: self._action(looking))
         except Exception as problem:
             self._problem = faults.translated(problem, name)
 
@@ -69,7 +71,7 @@ class Reader:
         self._thread: threading.Thread | None = None
         self._gathered: dict[asyncio.AbstractEventLoop, list[Job]] = {}
 
-    async def read(self, action: Callable[[SqliteSession], T]) -> T:
+    async def read(self, action: Callable[[Looking], T]) -> T:
         """What `action` gives, run in another thread. Raises StoreError for SQLite's errors."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -84,8 +86,9 @@ class Reader:
         jobs = self._gathered.pop(loop)
 
         def run(session: SqliteSession) -> None:
+            looking = SqlLooking(session)
             for job in jobs:
-                job.run(session, self._place.name)
+                job.run(looking, self._place.name)
             _tell(loop, jobs)
 
         self._put(run)

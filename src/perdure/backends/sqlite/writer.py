@@ -22,6 +22,7 @@ from perdure.backends.sqlite.session import SqliteSession
 from perdure.backends.sqlite.tables import SqliteTables
 from perdure.backends.sqlite.turn import Turn
 from perdure.backends.sqlite.wal import Wal
+from perdure.backends.unit.chore import Chore
 from perdure.backends.unit.unit import Unit
 from perdure.backends.wakes import Wakes
 from perdure.clock import Clock
@@ -32,16 +33,6 @@ LARGEST_BYTES = 8 * 1024 * 1024
 STRANGERS_EVERY_SECONDS = 0.025
 
 Tell = Callable[[list[Job], Wakes, bool], None]
-
-
-class Chore:
-    """Something else than a transition to do in a transaction. A sealed store refuses it, unless told otherwise."""
-
-    __slots__ = ("apply", "when_sealed")
-
-    def __init__(self, apply: Callable[[Unit], object], *, when_sealed: bool = False) -> None:
-        self.apply = apply
-        self.when_sealed = when_sealed
 
 
 class Read:

@@ -1,8 +1,7 @@
 """What a unit asks of the tables, whatever they are made of: the one interface below the rules.
 
 A store that has these methods has everything that rules/ do. Reads see what was written by `write` and by the direct writes
-before them, of this batch too. A store may refuse to write in the midst of a batch by raising `Split`: the transitions
-before it are committed then, and the one that asked comes again as the first of the next batch.
+before them, of this batch too.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from perdure.backends.admission import Bucket, Rank
+from perdure.backends.admission import Bucket
 from perdure.backends.protocol import Question
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.clock import Micros
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
 
 Place = tuple[int, int]
 """Where an instance stands among those that wait: priority negated, key; the smaller one is claimed first."""
-
-
-class Split(Exception):
-    """What is unwritten must be committed before the transition that is being applied."""
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -92,7 +87,7 @@ class Tables(Protocol):
     def count_children(self, parent_id: str, parent_execution: bytes) -> int: ...
 
     def write(self, changes: Changes) -> None:
-        """Write all that has changed, each row once. May raise Split in the midst of a batch."""
+        """Write all that has changed, each row once; what is read from then on shows it, though it isn't committed yet."""
         ...
 
     def remove_instance(self, row: InstanceRow) -> None:
@@ -225,6 +220,3 @@ class Tables(Protocol):
     def ended_instances(self, where: InstanceFilter, limit: int) -> list[int]:
         """Matching ones, the oldest end first."""
         ...
-
-
-__all__ = ["Place", "Rank", "Split", "Survey", "Tables", "WorkerRow"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from perdure.backends.event_rows import decode_events
+from perdure.backends.looking import not_found
 from perdure.backends.rows import decode_started
-from perdure.backends.sql.inspection.outcomes import not_found
 from perdure.backends.sql.session import Session
 from perdure.errors import StoreCorrupt
 from perdure.model.event import ExecutionStarted

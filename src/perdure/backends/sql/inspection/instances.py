@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from perdure.backends.cursors import decode_cursor, encode_cursor
+from perdure.backends.looking import not_found
 from perdure.backends.rows import STATES, decode_failure
 from perdure.backends.sql.filters import Condition, conditions
-from perdure.backends.sql.inspection.outcomes import not_found
 from perdure.backends.sql.session import Session
 from perdure.clock import Micros, to_datetime
 from perdure.model.inspection import InstanceFilter, Page, PendingActivity

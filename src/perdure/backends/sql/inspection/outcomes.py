@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from perdure.backends.looking import not_found
 from perdure.backends.rows import STATES, decode_outcome
 from perdure.backends.sql.session import Session
 from perdure.backends.wakes import Wakes
-from perdure.errors import InstanceNotFound
 from perdure.model.instance import Outcome
-
-
-def not_found(instance_id: str) -> InstanceNotFound:
-    return InstanceNotFound(f"there is no instance {instance_id!r}", instance_id)
 
 
 def read_outcome(session: Session, instance_id: str) -> Outcome | None:
