@@ -15,7 +15,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check lint layers mypy pyright bench soak clean
+.PHONY: help demo test pytest services test-all check lint layers mypy pyright bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -28,11 +28,17 @@ test: $(VENV)/installed-dev ## lint, types and the whole test suite
 ifdef CI
 	@$(if $(ENGINE_TESTS),scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS),echo "skipped: no tests/engine yet")
 endif
+	@scripts/services run -- $(MAKE) --no-print-directory pytest
+
+pytest:
 	@$(BIN)/python -m pytest -q --execution-cache=off $(END_TO_END_TESTS)
 	@$(BIN)/python -m pytest
 
+services: ## start private servers of all stores and print their URLs; scripts/services stop stops them
+	@scripts/services start
+
 test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
-	@scripts/on_pythons --all -q --ignore=tests/typing
+	@scripts/services run -- scripts/on_pythons --all -q --ignore=tests/typing
 
 check: lint layers mypy pyright ## lint, layers and types only
 
@@ -44,7 +50,7 @@ layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/import-linter > $(VENV)/layers.txt || { cat $(VENV)/layers.txt; exit 1; }
 
 mypy: $(VENV)/installed-dev
-	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py scripts/public_types.py
+	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py scripts/public_types.py scripts/servers
 
 pyright: export PATH := $(abspath $(BIN)):$(PATH)
 pyright: $(VENV)/installed-dev
@@ -56,7 +62,7 @@ bench: $(VENV)/installed-dev ## perdure against its peers, some 20 minutes; figu
 	@$(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg
 
 soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
-	@$(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]
+	@scripts/services run -- $(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]
 	@$(BIN)/python -m perdure.testing.simulation --forever
 
 clean: ## remove what was made, but for databases
