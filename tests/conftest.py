@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from perdure.worker import options
+
+SHARED_STORES: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder / 'store.db'}"}
+"""Those that several processes can work on at once, each with the URL of an empty one; the folder is new for each test."""
+
+
+@pytest.fixture(params=SHARED_STORES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store that several processes can share; a test that takes it runs on each of them."""
+    return SHARED_STORES[request.param](tmp_path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

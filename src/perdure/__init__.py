@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perdure.client.client import Client
     from perdure.client.handle import Handle
     from perdure.client.listing import Stats
+    from perdure.client.queues import Queues
     from perdure.engine.limits import Limits
     from perdure.errors import (
         ActivityError,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
         WorkflowTerminated,
     )
     from perdure.model.failure import Failure
-    from perdure.model.inspection import HistoryEvent, Page, PendingActivity, QueueStatus, WorkerStatus
+    from perdure.model.inspection import HistoryEvent, Page, PendingActivity, QueueLimits, QueueStatus, WorkerStatus
     from perdure.model.instance import Execution, Instance, State, Stuck
     from perdure.model.options import Cancellation, Duration, IfExists, ParentClose
     from perdure.model.retry import NO_RETRY, RetryPolicy
@@ -83,6 +84,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "client.client": ("Client",),
     "client.handle": ("Handle",),
     "client.listing": ("Stats",),
+    "client.queues": ("Queues",),
     "worker.worker": ("Worker",),
     "backends.connect": ("connect",),
     "workflows.definition": (
@@ -148,6 +150,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "HistoryEvent",
         "Page",
         "PendingActivity",
+        "QueueLimits",
         "QueueStatus",
         "WorkerStatus",
     ),
@@ -207,6 +210,7 @@ __all__ = [
     "Client",
     "Handle",
     "Stats",
+    "Queues",
     "Worker",
     "connect",
     "workflow",
@@ -249,6 +253,7 @@ __all__ = [
     "HistoryEvent",
     "Page",
     "PendingActivity",
+    "QueueLimits",
     "QueueStatus",
     "WorkerStatus",
     "Codec",

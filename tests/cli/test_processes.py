@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.app import App
 from perdure.client.client import Client
 from tests.cli.orders import app, echo
 
@@ -121,6 +122,28 @@ def test_k3_a_process_that_was_killed_is_started_again(url: str) -> None:
         running.process.terminate()
 
         assert running.end() == 0
+
+
+def test_a_worker_can_run_one_kind_alone_and_certain_versions(url: str) -> None:
+    with (
+        command(url, "--only", "workflows", "--app-version", "1", "--app-version", "2") as workflows,
+        command(url, "--only", "activities") as activities,
+    ):
+        for running in (workflows, activities):
+            running.workers(1)
+        asyncio.run(run_versions(url))
+
+
+async def run_versions(url: str) -> None:
+    for version in ("1", "3", "2"):
+        async with Client(url, App(version=version, workflows=[echo])) as client:
+            handle = await client.start(echo.with_options(instance_id=version), "a")
+            if version != "3":
+                assert await handle.result(timeout=SECONDS) == "A"
+            else:
+                assert {worker.activity_queues for worker in (await client.stats()).workers} == {(), ("default",)}
+    async with Client(url) as client:
+        assert [each.instance_id async for each in client.list(states=["running"])] == ["3"]
 
 
 def test_processes_end_with_their_watch(url: str) -> None:

@@ -147,7 +147,7 @@ async def test_prune_can_be_limited(client: Client) -> None:
 
 
 async def test_prune_goes_on_until_nothing_is_left(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.client.client._PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr("perdure.client.listing._PRUNED_AT_ONCE", 2)
     for number in range(5):
         await client.start(anything.with_options(instance_id=f"n-{number}"), number)
         await client.terminate(f"n-{number}")

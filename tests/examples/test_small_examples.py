@@ -44,6 +44,7 @@ OUTPUTS = {
         "ArgumentsError: dispatch(): parcel: …\n"
         "EncodeError: dispatch(): parcel: builtins.object can't be stored: …"
     ),
+    "queues": ("30 pictures fetched after … s; they wait, for the queue is paused\nrecognised 30, at most 2 at once"),
     "activity_objects": "opened\nin stock: 42\nclosed",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: `perdure worker`, `list`, `show` and `migrate`."""
+"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue` and `migrate`."""
 
 from __future__ import annotations
 

@@ -57,6 +57,9 @@ def perdure() -> None:
 @click.argument("app_target", metavar="MODULE:APP")
 @store_option
 @click.option("--queue", "queues", metavar="NAME", multiple=True, help="Serve this queue; may be repeated.")
+@click.option("--only", type=click.Choice(["workflows", "activities"]), help="Run one kind alone.")
+@click.option("--app-version", "versions", metavar="TEXT", multiple=True,
+              help="Take only instances that an App(version=TEXT) started; may be repeated.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(1, 512), default=1, show_default=True, help="How many of them.")
 @click.option("--max-workflow-tasks", type=click.IntRange(1), help="Workflow tasks at once in each process.")
 @click.option("--max-activities", type=click.IntRange(1), help="Activities at once in each process.")
@@ -111,6 +114,58 @@ def show(instance_id: str, store: str | None, app_target: str | None, history: b
     from perdure.cli import looking
 
     looking.show_instance(store, instance_id, app_target=app_target, history=history, as_json=as_json)
+
+
+@perdure.command()
+@store_option
+@json_option
+def queues(store: str | None, as_json: bool) -> None:
+    """Show what waits on each queue, and its limits."""
+    from perdure.cli import queueing
+
+    queueing.show_queues(store, as_json=as_json)
+
+
+@perdure.group()
+def queue() -> None:
+    """Limit a queue's activities over all workers, or hold them."""
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--at-once", type=click.IntRange(1), help="So many run at a time; without it, any number.")
+@click.option(
+    "--per-second", type=click.FloatRange(0, min_open=True), help="So many begin a second; without it, any number."
+)
+@store_option
+def limit(name: str, store: str | None, at_once: int | None, per_second: float | None) -> None:
+    """Set both limits of a queue; workers that run keep to them at once.
+
+    Without an option, the queue has no limit any more.
+    """
+    from perdure.cli import queueing
+
+    queueing.change_queue(store, name, lambda queues: queues.set_limits(name, at_once=at_once, per_second=per_second))
+
+
+@queue.command()
+@click.argument("name")
+@store_option
+def pause(name: str, store: str | None) -> None:
+    """Let no activity of a queue begin; those that run go on."""
+    from perdure.cli import queueing
+
+    queueing.change_queue(store, name, lambda queues: queues.pause(name))
+
+
+@queue.command()
+@click.argument("name")
+@store_option
+def resume(name: str, store: str | None) -> None:
+    """Let activities of a queue begin again."""
+    from perdure.cli import queueing
+
+    queueing.change_queue(store, name, lambda queues: queues.resume(name))
 
 
 @perdure.command()

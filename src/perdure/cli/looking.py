@@ -36,7 +36,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 def list_instances(store: str | None, filters: Filters, *, limit: int, as_json: bool) -> None:
     instances = asyncio.run(_read_instances(store, filters, limit))
     if as_json:
-        _print_json(as_data(instances, Payloads()))
+        print_json(as_data(instances, Payloads()))
     elif not instances:
         click.echo("No instance matches.", err=True)
     else:
@@ -48,7 +48,7 @@ def show_instance(store: str | None, instance_id: str, *, app_target: str | None
     payloads = Payloads() if app is None else app.payloads
     shown = asyncio.run(_read_shown(store, instance_id, with_history=history))
     if as_json:
-        _print_json(as_data(shown, payloads))
+        print_json(as_data(shown, payloads))
     else:
         _print_shown(shown, payloads)
 
@@ -58,7 +58,8 @@ def migrate(store: str | None) -> None:
 
 
 @asynccontextmanager
-async def _opened(store: str | None) -> AsyncGenerator[Backend]:
+async def opened(store: str | None) -> AsyncGenerator[Backend]:
+    """A store that is there."""
     backend = existing_store(store)
     await backend.open()
     try:
@@ -69,7 +70,7 @@ async def _opened(store: str | None) -> AsyncGenerator[Backend]:
 
 async def _read_instances(store: str | None, filters: Filters, limit: int) -> list[Instance]:
     found: list[Instance] = []
-    async with _opened(store) as backend, Client(backend) as client:
+    async with opened(store) as backend, Client(backend) as client:
         async for instance in client.list(**filters):
             found.append(instance)
             if len(found) == limit:
@@ -78,7 +79,7 @@ async def _read_instances(store: str | None, filters: Filters, limit: int) -> li
 
 
 async def _read_shown(store: str | None, instance_id: str, *, with_history: bool) -> Shown:
-    async with _opened(store) as backend, Client(backend) as client:
+    async with opened(store) as backend, Client(backend) as client:
         return Shown(
             instance=await client.info(instance_id),
             outcome=await backend.read_outcome(instance_id),
@@ -94,7 +95,7 @@ async def _migrate(url: str) -> None:
     await backend.close()
 
 
-def _print_json(data: object) -> None:
+def print_json(data: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
 
 

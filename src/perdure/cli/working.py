@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from typing import Literal
 
 import click
 import msgspec
@@ -21,6 +22,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     store: str
     queues: tuple[str, ...] | None = None
+    only: Literal["workflows", "activities"] | None = None
+    versions: tuple[str, ...] | None = None
     max_workflow_tasks: int | None = None
     max_activities: int | None = None
     cache_size: int | None = None
@@ -58,6 +61,9 @@ async def _work(work: Work) -> None:
         work.store,
         load_app(work.target),
         queues=work.queues,
+        workflow_queues=() if work.only == "activities" else None,
+        activity_queues=() if work.only == "workflows" else None,
+        versions=work.versions,
         max_workflow_tasks=work.max_workflow_tasks,
         max_activities=work.max_activities,
         cache_size=work.cache_size,

@@ -16,7 +16,8 @@ from perdure.client.existing import is_same_start
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.handle import Handle
 from perdure.client.identity import derived_id
-from perdure.client.listing import Stats, read_history, read_instances, read_stats
+from perdure.client.listing import Stats, prune_instances, read_history, read_instances, read_stats
+from perdure.client.queues import Queues
 from perdure.client.repeating import repeat, repeat_and_tell
 from perdure.client.starting import already_exists, check_registered, creation, signal_received
 from perdure.client.waiting import wait_for_outcome
@@ -52,8 +53,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 D = TypeVar("D")
 O = TypeVar("O")  # noqa: E741 - the outcome
-
-_PRUNED_AT_ONCE = 1000
 
 
 class Client:
@@ -314,14 +313,12 @@ class Client:
 
         As in `prune(ended_to=a_month_ago)`. Running ones are never touched.
         """
-        store, where, removed = self.backend, instance_filter(filters), 0
-        while limit is None or removed < limit:
-            asked = _PRUNED_AT_ONCE if limit is None else min(_PRUNED_AT_ONCE, limit - removed)
-            found = await repeat(lambda asked=asked: store.prune(where, limit=asked))  # type: ignore[misc]
-            removed += found
-            if found < asked:
-                break
-        return removed
+        return await prune_instances(self.backend, instance_filter(filters), limit)
+
+    @property
+    def queues(self) -> Queues:
+        """The limits of queues, over all workers; what waits on them is told by `stats`."""
+        return Queues(self.backend)
 
     # activities that are completed from outside
 

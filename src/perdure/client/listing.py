@@ -1,4 +1,4 @@
-"""Reading what comes in pages, and the figures of a whole store."""
+"""Reading and removing what comes in pages, and the figures of a whole store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from perdure.model.instance import Instance, State
 
 _INSTANCES = 200
 _EVENTS = 1000
+_PRUNED_AT_ONCE = 1000
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,18 @@ async def read_history(store: Inspection, instance_id: str, execution_id: str | 
         if len(events) < _EVENTS:
             return
         last = events[-1].position
+
+
+async def prune_instances(store: Inspection, where: InstanceFilter, limit: int | None) -> int:
+    """Remove ended instances that match, at most `limit`; how many there were."""
+    removed = 0
+    while limit is None or removed < limit:
+        asked = _PRUNED_AT_ONCE if limit is None else min(_PRUNED_AT_ONCE, limit - removed)
+        found = await repeat(partial(store.prune, where, limit=asked))
+        removed += found
+        if found < asked:
+            break
+    return removed
 
 
 async def read_stats(store: Inspection) -> Stats:

@@ -1,0 +1,112 @@
+"""Limits of a queue hold over all worker processes, and no worker is left out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.client.client import Client
+from tests.many_workers.logged import Note, in_a_row, read_notes, side_by_side
+from tests.many_workers.processes import workers
+
+SECONDS = 120
+IN_EACH = 4
+
+kinds = pytest.mark.parametrize("kind", [in_a_row, side_by_side], ids=lambda kind: kind.name)
+"""The next activity comes back with the commit of the last one, or all are claimed."""
+
+
+async def run(url: str, kind: Any, log: Path, *, seconds: float, instances: int = 30, queue: str = "limited") -> None:
+    async with Client(url) as client:
+        handles = [await client.start(kind, log, queue, IN_EACH, seconds) for _ in range(instances)]
+        await asyncio.gather(*(handle.result(timeout=SECONDS) for handle in handles))
+
+
+async def limit(url: str, *, at_once: int | None = None, per_second: float | None = None) -> None:
+    async with Client(url) as client:
+        await client.queues.set_limits("limited", at_once=at_once, per_second=per_second)
+
+
+def most_at_once(notes: list[Note]) -> int:
+    running = most = 0
+    for note in notes:
+        running += 1 if note.is_begin else -1
+        most = max(most, running)
+    return most
+
+
+def of_queue(notes: list[Note], queue: str) -> list[Note]:
+    return [note for note in notes if note.queue == queue]
+
+
+def begins(notes: list[Note]) -> list[Note]:
+    return [note for note in notes if note.is_begin]
+
+
+@kinds
+async def test_as_many_as_the_limit_run_at_once_and_never_more(store_url: str, tmp_path: Path, kind: Any) -> None:
+    log = tmp_path / "log"
+    async with workers(store_url, 3):
+        await limit(store_url, at_once=4)
+        await asyncio.gather(*(run(store_url, kind, log, seconds=0.02, queue=each) for each in ("limited", "free")))
+
+    notes = read_notes(log)
+    assert len(begins(notes)) == 2 * 30 * IN_EACH
+    assert most_at_once(of_queue(notes, "limited")) == 4
+    assert most_at_once(of_queue(notes, "free")) > 4  # another queue isn't held back
+
+
+@kinds
+async def test_all_workers_are_at_work_on_a_limited_queue(store_url: str, tmp_path: Path, kind: Any) -> None:
+    """Five at once and two slots in each of three processes: two of them can't use up what the limit gives."""
+    log = tmp_path / "log"
+    async with workers(store_url, 3, "--max-activities", "2") as pids:
+        await limit(store_url, at_once=5)
+        await run(store_url, kind, log, seconds=0.01, instances=60)
+
+    notes = read_notes(log)
+    shares = Counter(note.pid for note in begins(notes))
+    assert most_at_once(notes) == 5
+    assert set(shares) == set(pids)
+    assert min(shares.values()) >= shares.total() / 10
+
+
+@kinds
+async def test_no_more_begin_than_so_many_a_second(store_url: str, tmp_path: Path, kind: Any) -> None:
+    """The bucket holds one second's worth at the start; the k-th after these begins k / rate later, or after that."""
+    log, rate = tmp_path / "log", 40
+    async with workers(store_url, 3):
+        await limit(store_url, per_second=rate)
+        began_at = time.time()
+        await run(store_url, kind, log, seconds=0)
+
+    begun = sorted(note.at - began_at for note in begins(read_notes(log)))
+    assert len(begun) == 30 * IN_EACH
+    too_early = [at for place, at in enumerate(begun, start=1) if at < (place - rate) / rate - 0.001]
+    assert too_early == []
+
+
+async def test_what_a_killed_worker_held_of_a_limit_is_free_again(store_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with workers(store_url, 2, "--grace", "0") as pids, Client(store_url) as client:
+        await limit(store_url, at_once=1)
+        await client.start(side_by_side, log, "limited", 2, 1000.0)
+        [first] = await wait_for_begins(log, 1)
+        os.kill(first.pid, signal.SIGKILL)
+        _, second = await wait_for_begins(log, 2)
+
+    assert {first.pid, second.pid} == set(pids)
+
+
+async def wait_for_begins(log: Path, number: int) -> list[Note]:
+    async with asyncio.timeout(SECONDS):
+        while not log.exists() or len(found := begins(read_notes(log))) < number:
+            await asyncio.sleep(0.01)
+    return found
