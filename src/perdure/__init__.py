@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         SignalNotDelivered,
         StoreCorrupt,
         StoreError,
+        StoreFilling,
         StoreFull,
         StoreReadOnly,
         StoreSealed,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from perdure.model.instance import Execution, Instance, State, Stuck
     from perdure.model.options import Cancellation, Duration, IfExists, ParentClose
     from perdure.model.retry import NO_RETRY, RetryPolicy
+    from perdure.moving import Copied, abandon_copy, copy_store
     from perdure.orchestrator import Orchestrator
     from perdure.serialization.codecs import Codec, Compression, Encryption
     from perdure.serialization.converters import Converter
@@ -87,6 +89,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "client.queues": ("Queues",),
     "worker.worker": ("Worker",),
     "backends.connect": ("connect",),
+    "moving": (
+        "copy_store",
+        "abandon_copy",
+        "Copied",
+    ),
     "workflows.definition": (
         "workflow",
         "Workflow",
@@ -185,6 +192,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "StoreFull",
         "StoreCorrupt",
         "StoreSealed",
+        "StoreFilling",
         "SchemaMismatch",
         "StoreUsageError",
         "FailureError",
@@ -213,6 +221,9 @@ __all__ = [
     "Queues",
     "Worker",
     "connect",
+    "copy_store",
+    "abandon_copy",
+    "Copied",
     "workflow",
     "Workflow",
     "Context",
@@ -284,6 +295,7 @@ __all__ = [
     "StoreFull",
     "StoreCorrupt",
     "StoreSealed",
+    "StoreFilling",
     "SchemaMismatch",
     "StoreUsageError",
     "FailureError",

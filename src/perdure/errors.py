@@ -12,7 +12,7 @@ PerdureError
 │   └── WorkflowEnded             the instance didn't end with a result
 │       └── WorkflowFailed, WorkflowCancelled, WorkflowTerminated
 ├── StoreError                    the store's fault, not the workflow's
-│   ├── StoreUnavailable, StoreReadOnly, StoreFull, StoreCorrupt, StoreSealed, SchemaMismatch
+│   ├── StoreUnavailable, StoreReadOnly, StoreFull, StoreCorrupt, StoreSealed, StoreFilling, SchemaMismatch
 │   └── StoreUsageError           a call that this store can't serve (a dead-lock avoided, say)
 ├── ActivityError                 raised in workflow code: an activity failed (its type isn't known here)
 │   └── ActivityTimeout, WorkerLost
@@ -163,6 +163,16 @@ class StoreSealed(StoreError):
     def __init__(self, message: str, target: str) -> None:
         super().__init__(message)
         self.target = target
+
+
+class StoreFilling(StoreError):
+    """The store is being filled from another one, `source`, and opens when all is there."""
+
+    source: str = ""
+
+    def __init__(self, message: str, source: str) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 class SchemaMismatch(StoreError):

@@ -17,6 +17,7 @@ import pytest
 
 from perdure.app import App
 from perdure.client.client import Client
+from perdure.moving import copy_store
 from tests.cli.orders import app, echo
 
 ROOT = Path(__file__).parents[2]
@@ -153,3 +154,18 @@ def test_processes_end_with_their_watch(url: str) -> None:
         running.process.kill()
 
         assert running.end() == -signal.SIGKILL  # returns when the last of them has closed the output
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_b12_workers_of_a_store_that_was_moved_end_and_say_where_to(url: str, tmp_path: Path, processes: int) -> None:
+    target = f"sqlite:///{tmp_path / 'new.db'}"
+    with command(url, "--processes", str(processes)) as running:
+        running.workers(processes)
+        asyncio.run(run_some(url))
+
+        asyncio.run(copy_store(url, target))
+
+        assert running.end() == 1
+        assert f"Error: The store was moved to {target}" in running.said
+        assert "Traceback" not in running.said
+        assert "the next one starts" not in running.said

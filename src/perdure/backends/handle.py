@@ -182,7 +182,7 @@ class RowBackend:
         return found
 
     async def put_setting(self, kind: SettingKind, name: str, value: bytes) -> None:
-        await self._write(lambda unit: keeping.put_setting(unit, kind, name, value))
+        await self._write(lambda unit: keeping.put_setting(unit, kind, name, value), when_filling=True)
 
     async def list_settings(self, kind: SettingKind) -> dict[str, bytes]:
         return await self._look(lambda looking: looking.list_settings(kind.value))
@@ -200,7 +200,7 @@ class RowBackend:
 
     async def import_instance(self, exported: ExportedInstance) -> bool:
         snapshot = from_exported(exported)
-        return await self._write(lambda unit: importing.import_snapshot(unit, snapshot))
+        return await self._write(lambda unit: importing.import_snapshot(unit, snapshot), when_filling=True)
 
     async def seal(self, target: str | None) -> None:
         await self._write(lambda unit: keeping.seal(unit, target), when_sealed=True)
@@ -219,8 +219,9 @@ class RowBackend:
     def _not_open(self) -> StoreUsageError:
         return StoreUsageError(f"The store {self.url} isn't open: await its open() first.")
 
-    async def _write(self, change: Callable[[Unit], T], *, when_sealed: bool = False) -> T:
-        return cast("T", await self._at_desk.submit(Chore(change, when_sealed=when_sealed)))
+    async def _write(self, change: Callable[[Unit], T], *, when_sealed: bool = False, when_filling: bool = False) -> T:
+        chore = Chore(change, when_sealed=when_sealed, when_filling=when_filling)
+        return cast("T", await self._at_desk.submit(chore))
 
     async def _keys_after(self, where: InstanceFilter, last: int) -> list[int]:
         return await self._look(lambda looking: looking.next_keys(where, last))

@@ -236,7 +236,11 @@ class Inspection(Protocol):
         ...
 
     async def seal(self, target: str | None) -> None:
-        """Refuse every later transition with StoreSealed(target), changing all tokens; None opens it again."""
+        """Refuse every later transition with StoreSealed(target), changing all tokens; None opens it again.
+
+        With `seals.filling_from(url)` the store is on its way in instead of out: the refusal is StoreFilling, and
+        `import_instance` and `put_setting` go through. Sealing a sealed store replaces the seal.
+        """
         ...
 
     async def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue` and `migrate`."""
+"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue`, `migrate` and `copy`."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def json_option(command: F) -> F:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="perdure", message="%(package)s %(version)s")
 def perdure() -> None:
-    """Durable workflows: run workers, and look at instances."""
+    """Durable workflows: run workers, look at instances, move them to another store."""
 
 
 @perdure.command()
@@ -175,6 +175,28 @@ def migrate(store: str | None) -> None:
     from perdure.cli import looking
 
     looking.migrate(store)
+
+
+@perdure.command()
+@click.argument("source", metavar="SOURCE_URL")
+@click.argument("target", metavar="TARGET_URL")
+@click.option("--into-existing", is_flag=True, help="The target may have instances of its own.")
+@click.option("--dry-run", is_flag=True, help="Only look whether it would begin, and count.")
+@click.option("--unseal", is_flag=True, help="Abandon a copy that hasn't ended: open the source again.")
+@json_option
+def copy(source: str, target: str, into_existing: bool, dry_run: bool, unseal: bool, as_json: bool) -> None:
+    """Move all instances, running ones included, to another store; the source is sealed.
+
+    What was broken off goes on when it is run again.
+    """
+    from perdure.cli import copying
+
+    if unseal and (into_existing or dry_run or as_json):
+        raise click.UsageError("--unseal goes with no other option")
+    if unseal:
+        copying.unseal(source, target)
+    else:
+        copying.copy(source, target, into_existing=into_existing, dry_run=dry_run, as_json=as_json)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ while, else after a pause that doubles, so that what breaks at every start doesn
 the processes get SIGTERM, which workers take as: stop gracefully; the watch waits for them, and kills them on a second
 signal. They are in process groups of their own, so that Ctrl-C at a terminal reaches the watch alone and none gets two
 signals. If the watch itself is killed, its processes notice and stop gracefully: nobody would start them again.
+
+A process that ends with `NO_USE` says that no other one would do better; then the watch stops them all.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ _STEADY_SECONDS = 10.0
 """A process that ran so long had begun well."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+NO_USE = 78
+"""The exit code for: it isn't the process, the configuration is wrong (EX_CONFIG of sysexits.h)."""
 
 
 class Watch:
@@ -39,13 +43,14 @@ class Watch:
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
 
-    def run(self) -> None:
-        """Returns when every process has ended after a signal."""
+    def run(self) -> bool:
+        """Returns when every process has ended: after a signal, or, False, when one said that there is no use."""
         previous = {number: signal.signal(number, self._hear) for number in _signals()}
         try:
-            while not self._heard:
+            while not self._heard and not self._has_no_use():
                 self._look()
             self._stop()
+            return not self._has_no_use()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -61,6 +66,13 @@ class Watch:
         """Start what should run, and wait until something happens."""
         for seat in self._seats:
             seat.fill()
+        if not self._has_no_use():
+            self._wait_for_end()
+
+    def _has_no_use(self) -> bool:
+        return any(seat.has_no_use for seat in self._seats)
+
+    def _wait_for_end(self) -> None:
         self._wait(min((seat.pause_seconds() for seat in self._seats), default=None, key=_soonest))
 
     def _wait(self, timeout_seconds: float | None) -> None:
@@ -92,6 +104,7 @@ class _Seat:
         self._started_at = 0.0
         self._next_start_at = 0.0
         self._short_lives = 0
+        self.has_no_use = False
 
     @property
     def sentinel(self) -> int | None:
@@ -102,7 +115,7 @@ class _Seat:
         """Start a process if there is none and the pause is over."""
         if self._process is not None and not self._process.is_alive():
             self._note_end(self._process)
-        if self._process is None and self._clock.monotonic() >= self._next_start_at:
+        if self._process is None and not self.has_no_use and self._clock.monotonic() >= self._next_start_at:
             self._started_at = self._clock.monotonic()
             self._process = multiprocessing.get_context("spawn").Process(
                 target=_work, args=(self._target,), name=f"perdure worker {self._place + 1}"
@@ -126,6 +139,9 @@ class _Seat:
 
     def _note_end(self, process: SpawnProcess) -> None:
         self._process = None
+        if process.exitcode == NO_USE:
+            self.has_no_use = True
+            return
         is_steady = self._clock.monotonic() - self._started_at >= _STEADY_SECONDS
         self._short_lives = 0 if is_steady else self._short_lives + 1
         pause = 0.0 if is_steady else min(_FIRST_PAUSE_SECONDS * 2.0 ** (self._short_lives - 1), _LONGEST_PAUSE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from functools import partial
 from typing import Literal
 
@@ -13,6 +14,7 @@ import msgspec
 from perdure.backends.connect import connect
 from perdure.cli.loading import check_store, load_app
 from perdure.cli.shown import printable
+from perdure.errors import StoreSealed
 from perdure.worker.worker import Worker
 
 
@@ -45,7 +47,8 @@ def run(work: Work, processes: int) -> None:
 
     asyncio.run(_try_store(work.store))
     click.echo(f"{processes} worker processes run {printable(work.target)}; Ctrl-C stops them.", err=True)
-    Watch(partial(work_here, work), processes).run()
+    if not Watch(partial(_work_watched, work), processes).run():
+        sys.exit(1)
 
 
 def work_here(work: Work) -> None:
@@ -54,6 +57,16 @@ def work_here(work: Work) -> None:
         level=work.log_level.upper(), format="%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
     )
     asyncio.run(_work(work))
+
+
+def _work_watched(work: Work) -> None:
+    try:
+        work_here(work)
+    except StoreSealed as problem:  # and so it is for every other process
+        from perdure.cli.processes import NO_USE
+
+        click.echo(f"Error: {problem}", err=True)
+        sys.exit(NO_USE)
 
 
 async def _work(work: Work) -> None:

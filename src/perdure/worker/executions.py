@@ -28,7 +28,7 @@ from perdure.app import App
 from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
-from perdure.errors import RunawayWorkflow, StoreUnavailable
+from perdure.errors import RunawayWorkflow, StoreFilling, StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import Checkpointed, MarkStuck, Rejected, ReleaseInstance
@@ -351,8 +351,8 @@ class Executions:
         if is_unknown and step.offer is not None:
             self._links.uncertain()
         seat.unload()
-        if is_unknown:
-            self._logger.warning("whether a checkpoint of %s was written isn't known: %s", seat.instance_id, problem)
+        if is_unknown or isinstance(problem, StoreFilling):
+            self._logger.warning("a checkpoint of %s may not have been written: %s", seat.instance_id, problem)
             self._apart(seat, partial(self._release, seat))
         else:
             self._apart(seat, partial(self._mark_stuck, seat, problem))

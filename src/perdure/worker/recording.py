@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from perdure.backends.protocol import Backend
-from perdure.errors import StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from perdure.errors import StoreError, StoreFilling, StoreFull, StoreReadOnly, StoreUnavailable
 from perdure.model.failure import plain_failure
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import ActivityFailure, ActivityReleased, CompleteActivityTask, Offer, Recorded, Rejected
@@ -15,7 +15,7 @@ from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.verdict import End
 
-_PASSING = (StoreUnavailable, StoreFull, StoreReadOnly)
+_PASSING = (StoreUnavailable, StoreFull, StoreReadOnly, StoreFilling)
 """What a store may recover from; any other StoreError is about the value."""
 
 

@@ -118,10 +118,11 @@ class Worker:
     ) -> None:
         try:
             await self.stop()
-        except Exception:
+        except Exception as problem:
             if error is None:
                 raise
-            _log.exception("the worker had failed")
+            if problem is not error:
+                _log.exception("the worker had failed")
 
     async def run_forever(self) -> None:
         """Work until SIGTERM, Ctrl-C or `stop`; then end gracefully, or at once after a second signal.

@@ -219,7 +219,7 @@ class MemoryBackend:
         return self.store.locked(lambda tables, now: keeping.read_blob(tables, blob_id))
 
     async def put_setting(self, kind: SettingKind, name: str, value: bytes) -> None:
-        self.store.write(lambda tables, now: keeping.put_setting(tables, kind, name, value))
+        self.store.write(lambda tables, now: keeping.put_setting(tables, kind, name, value), when_filling=True)
 
     async def list_settings(self, kind: SettingKind) -> dict[str, bytes]:
         return self.store.locked(
@@ -238,7 +238,7 @@ class MemoryBackend:
 
     async def import_instance(self, exported: ExportedInstance) -> bool:
         snapshot = from_exported(exported)
-        return self.store.write(lambda tables, now: keeping.import_snapshot(tables, snapshot, now))
+        return self.store.write(lambda tables, now: keeping.import_snapshot(tables, snapshot, now), when_filling=True)
 
     async def seal(self, target: str | None) -> None:
         self.store.locked(lambda tables, now: keeping.seal(tables, target, now))

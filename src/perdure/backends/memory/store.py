@@ -14,8 +14,8 @@ from perdure.backends.memory import appending, attempts, checkpoints, creating, 
 from perdure.backends.memory.tables import Tables
 from perdure.backends.memory.tokens import Tokens
 from perdure.backends.memory.waking import wake
+from perdure.backends.seals import is_filling, refusal
 from perdure.clock import Clock, Micros, SystemClock
-from perdure.errors import StoreSealed
 from perdure.model import transition as transitions
 
 O = TypeVar("O")  # noqa: E741 - the outcome
@@ -56,7 +56,7 @@ class MemoryStore:
         tables = self._tables
         with self._lock:
             if tables.sealed_for is not None:
-                raise _sealed(tables.sealed_for)
+                raise refusal(tables.sealed_for)
             try:
                 outcome: O = handler(tables, transition, self._now())
             finally:
@@ -64,24 +64,25 @@ class MemoryStore:
                     _wake_all(tables)
             return outcome
 
-    def write(self, change: Callable[[Tables, Micros], T]) -> T:
-        """Carry out a change, unless the store is sealed."""
-        return self.locked(change, refuse_sealed=True)
+    def write(self, change: Callable[[Tables, Micros], T], *, when_filling: bool = False) -> T:
+        """Carry out a change, unless the store is sealed; or is so for another reason than being filled."""
 
-    def locked(self, change: Callable[[Tables, Micros], T], *, refuse_sealed: bool = False) -> T:
+        def unless_sealed(tables: Tables, now: Micros) -> T:
+            seal = tables.sealed_for
+            if seal is not None and not (when_filling and is_filling(seal)):
+                raise refusal(seal)
+            return change(tables, now)
+
+        return self.locked(unless_sealed)
+
+    def locked(self, change: Callable[[Tables, Micros], T]) -> T:
         """Read, or change what a sealed store changes too."""
         tables = self._tables
         with self._lock:
-            if refuse_sealed and tables.sealed_for is not None:
-                raise _sealed(tables.sealed_for)
             try:
                 return change(tables, self._now())
             finally:
                 _wake_all(tables)
-
-
-def _sealed(target: str) -> StoreSealed:
-    return StoreSealed(f"the store was moved to {target}", target)
 
 
 def _wake_all(tables: Tables) -> None:

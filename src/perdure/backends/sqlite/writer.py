@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from perdure.backends.group_commit import Backlog, Halves, Job, as_store_error
 from perdure.backends.rules.claiming import claim_nothing
 from perdure.backends.rules.table import RULES, wanted_rows
+from perdure.backends.seals import refusal
 from perdure.backends.sqlite import faults, schema
 from perdure.backends.sqlite.connection import Place, SqliteOptions, open_writer
 from perdure.backends.sqlite.session import SqliteSession
@@ -26,7 +27,6 @@ from perdure.backends.unit.chore import Chore
 from perdure.backends.unit.unit import Unit
 from perdure.backends.wakes import Wakes
 from perdure.clock import Clock
-from perdure.errors import StoreSealed
 from perdure.model.transition import ClaimTasks
 
 LARGEST_BYTES = 8 * 1024 * 1024
@@ -281,8 +281,8 @@ class Writer:
     def _apply(self, job: Job, sealed: str | None) -> None:
         work = job.work
         job.error = None
-        if sealed is not None and not (isinstance(work, Chore) and work.when_sealed):
-            job.error = _sealed(sealed)
+        if sealed is not None and not (isinstance(work, Chore) and work.goes_through(sealed)):
+            job.error = refusal(sealed)
             return
         rule = RULES.get(type(work))
         if rule is not None:
@@ -344,7 +344,3 @@ class Writer:
             self._turn.release()
             self._turn.close()
             self._closed.set_result(None)
-
-
-def _sealed(target: str) -> StoreSealed:
-    return StoreSealed(f"The store was moved to {target}: use that one. Nothing was written here.", target)

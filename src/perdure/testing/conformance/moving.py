@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from perdure.backends.seals import filling_from
 from perdure.clock import random_id
-from perdure.errors import InstanceAlreadyExists, StoreCorrupt, StoreSealed
-from perdure.model.inspection import ExportedInstance, InstanceFilter, SettingKind
+from perdure.errors import InstanceAlreadyExists, StoreCorrupt, StoreFilling, StoreSealed
+from perdure.model.inspection import ExportedInstance, InstanceFilter, QueueLimits, SettingKind
 from perdure.model.instance import Outcome, State
 from perdure.model.transition import (
     ActivityRetry,
@@ -199,6 +200,7 @@ class Sealing:
         attempt = await store.scheduled(worker)
         await store.signal("order-1")
         task = await worker.claim_workflow_task()
+        (some,) = await exported(store)
         await store.backend.seal("postgresql://elsewhere/db")
         transitions: list[Transition[Any]] = [
             builders.create("order-2"),
@@ -217,9 +219,37 @@ class Sealing:
             store.worker("worker-2"),
             store.backend.put_setting(SettingKind.SCHEDULE, "a", b"1"),
             store.backend.prune(InstanceFilter()),
+            store.backend.import_instance(some),
         ):
             with pytest.raises(StoreSealed):
                 await refused
+
+    async def test_a_store_that_is_being_filled_takes_imports_and_settings_alone(self, store: StoreUnderTest) -> None:
+        """B12: the target opens when all is there."""
+        worker = await store.worker()
+        await store.scheduled(worker)
+        (some,) = await exported(store)
+        await store.backend.commit(Terminate(instance_id="order-1"))
+        await store.backend.commit(Remove(instance_id="order-1"))
+        await store.backend.seal(filling_from("sqlite:///old.db"))
+        for refused in (
+            store.backend.commit(builders.create("order-1")),
+            worker.claim(),
+            store.worker("worker-2"),
+            store.backend.prune(InstanceFilter()),
+        ):
+            with pytest.raises(StoreFilling) as caught:
+                await refused
+            assert caught.value.source == "sqlite:///old.db"
+        assert not (await store.backend.beat(worker.key)).is_alive
+        limits = msgspec.json.encode(QueueLimits(at_once=1))
+        await store.backend.put_setting(SettingKind.QUEUE, "default", limits)
+        assert await store.backend.import_instance(some) is True
+        assert await store.backend.import_instance(some) is False
+        await store.backend.seal(None)
+        assert await store.backend.list_settings(SettingKind.QUEUE) == {"default": limits}
+        (activity,) = await (await store.worker("worker-3")).claim_activities()
+        assert activity.instance_id == "order-1"
 
     async def test_a_sealed_store_can_be_read_and_exported(self, store: StoreUnderTest) -> None:
         await store.create("order-1")
