@@ -95,4 +95,4 @@ class SqliteBackend(RowBackend):
         return self._hub
 
     async def _look(self, action: Callable[[Looking], T]) -> T:
-        return await self._opened.reader.read(action)
+        return await self._opened.read(action)

@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 
-from perdure.backends.group_commit import Backlog, Halves, Job, as_store_error
+from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
+from perdure.backends.group_commit import Halves, Job, as_store_error
 from perdure.backends.rules.claiming import claim_nothing
-from perdure.backends.rules.table import RULES, wanted_rows
-from perdure.backends.seals import refusal
+from perdure.backends.rules.table import wanted_rows
 from perdure.backends.sqlite import faults, schema
 from perdure.backends.sqlite.connection import Place, SqliteOptions, open_writer
 from perdure.backends.sqlite.session import SqliteSession
 from perdure.backends.sqlite.tables import SqliteTables
 from perdure.backends.sqlite.turn import Turn
 from perdure.backends.sqlite.wal import Wal
-from perdure.backends.unit.chore import Chore
 from perdure.backends.unit.unit import Unit
 from perdure.backends.wakes import Wakes
 from perdure.clock import Clock
 from perdure.model.transition import ClaimTasks
 
-LARGEST_BYTES = 8 * 1024 * 1024
 STRANGERS_EVERY_SECONDS = 0.025
-
-Tell = Callable[[list[Job], Wakes, bool], None]
 
 
 class Read:
@@ -44,53 +38,29 @@ class Read:
         self.run = run
 
 
-Item = list[Job] | Read | None
-"""What comes to the thread; None ends it."""
-
-
-class Writer:
-    """The thread and what belongs to it. `tell` takes settled jobs, what they made ready, and whether strangers wrote."""
+class Writer(CommitterThread[Read]):
+    """The thread and what belongs to it."""
 
     def __init__(self, place: Place, options: SqliteOptions, clock: Clock, tell: Tell) -> None:
+        super().__init__(f"perdure writes {place.name}", tell)
         self.place = place
         self.options = options
-        self.commits = 0
         self._clock = clock
-        self._tell = tell
-        self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._backlog = Backlog()
-        self._opened: Future[None] = Future()
-        self._closed: Future[None] = Future()
         self._turn = Turn(place, options.lock_timeout_seconds)
-        self._is_ending = False
         self._listening_until = 0.0
         self.is_deaf = False
-        self._thread = threading.Thread(target=self._main, name=f"perdure writes {place.name}", daemon=True)
 
     # --- from other threads
-
-    def start(self) -> Future[None]:
-        """Done when the database is open and its schema fits, or not."""
-        self._thread.start()
-        return self._opened
-
-    def put(self, item: list[Job] | Read) -> None:
-        self._inbox.put(item)
 
     def listen(self) -> None:
         """Somebody waits for what other processes write: look every few milliseconds from now on."""
         self._listening_until = time.monotonic() + 1.0
         if self.is_deaf:
-            self._inbox.put([])
-
-    def end(self) -> Future[None]:
-        """Done when all that was put has been carried out and the database is closed."""
-        self._inbox.put(None)
-        return self._closed
+            self.inbox.put([])
 
     def is_known_to_run(self, instance_id: str) -> bool:
         """A guess, for those who would else have to read."""
-        return self._opened.done() and self._unit.is_known_to_run(instance_id)
+        return self.opened.done() and self._unit.is_known_to_run(instance_id)
 
     def give_up(self) -> None:
         """Fail the jobs that have waited for the OS lock for too long."""
@@ -101,15 +71,15 @@ class Writer:
         for job in jobs:
             job.error = faults.locked(self.place.name, self.options.lock_timeout_seconds)
         if jobs:
-            self._tell(jobs, Wakes(), False)
+            self.tell(jobs, Wakes(), False)
 
     def _take_back(self) -> list[Job]:
         """The jobs that the thread hasn't seen yet."""
         jobs: list[Job] = []
-        others: list[Item] = []
+        others: list[Read | None] = []
         while True:
             try:
-                item = self._inbox.get_nowait()
+                item = self.inbox.get_nowait()
             except queue.Empty:
                 break
             if isinstance(item, list):
@@ -117,45 +87,28 @@ class Writer:
             else:
                 others.append(item)
         for item in others:
-            self._inbox.put(item)
+            self.inbox.put(item)
         return jobs
 
     # --- the thread
 
-    def _main(self) -> None:
-        try:
-            self._open()
-        except BaseException as problem:
-            self._turn.close()
-            self._opened.set_exception(faults.translated(problem, self.place.name))
-            return
-        self._opened.set_result(None)
-        while not self._is_ending or self._backlog:
-            if not self._backlog:
-                self._receive()
-            self._drain_inbox()
-            if self._backlog:
-                self._carry_out(self._backlog.take())
-        self._close()
-
-    def _open(self) -> None:
+    def open(self) -> None:
         self._turn.open()
         with self._turn:
+            self._connection = self._turn.patiently(lambda: open_writer(self.place, self.options))
             try:
-                self._connection = self._turn.patiently(lambda: open_writer(self.place, self.options))
                 self._prepare_schema()
             except BaseException:
-                self._abandon()
+                self._connection.close()
                 raise
         self._session = SqliteSession(self._connection)
         self._tables = SqliteTables(self._session)
         self._unit = Unit(self._tables)
         self._wal = None if self.place.path is None else Wal(self._connection, self.place.beside("-wal"))
 
-    def _abandon(self) -> None:
-        connection = getattr(self, "_connection", None)
-        if connection is not None:
-            connection.close()
+    def abandon(self, problem: BaseException) -> BaseException:
+        self._turn.close()
+        return faults.translated(problem, self.place.name)
 
     def _prepare_schema(self) -> None:
         connection, name = self._connection, self.place.name
@@ -172,34 +125,22 @@ class Writer:
             connection.rollback()
             raise
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
         """Wait for something to do; meanwhile look whether others write, if somebody waits for that."""
         while True:
             is_listening = self.place.path is not None and time.monotonic() < self._listening_until
             self.is_deaf = not is_listening
             try:
-                item = self._inbox.get(timeout=STRANGERS_EVERY_SECONDS if is_listening else None)
+                item = self.inbox.get(timeout=STRANGERS_EVERY_SECONDS if is_listening else None)
             except queue.Empty:
                 self._look_for_strangers()
                 continue
             self.is_deaf = False
-            self._take(item)
+            self.take(item)
             return
 
-    def _drain_inbox(self) -> None:
-        while True:
-            try:
-                self._take(self._inbox.get_nowait())
-            except queue.Empty:
-                return
-
-    def _take(self, item: Item) -> None:
-        if item is None:
-            self._is_ending = True
-        elif isinstance(item, Read):
-            item.run(self._session)
-        else:
-            self._backlog.add(item)
+    def meanwhile(self, item: Read) -> None:
+        item.run(self._session)
 
     def _look_for_strangers(self) -> None:
         try:
@@ -207,11 +148,11 @@ class Writer:
         except sqlite3.Error:
             return  # somebody has it locked; the next look will tell
         if has_changed:
-            self._tell([], Wakes(), True)
+            self.tell([], Wakes(), True)
 
     # --- batches
 
-    def _carry_out(self, batch: list[Job]) -> None:
+    def carry_out(self, batch: list[Job]) -> None:
         batch = self._answer_idle_claims(batch)
         if not batch:
             return
@@ -247,7 +188,7 @@ class Writer:
             return batch  # told again, and translated, where it is written
         idle = [job for job in batch if job.outcome is not None]
         if idle or has_changed:
-            self._tell(idle, Wakes(), has_changed)
+            self.tell(idle, Wakes(), has_changed)
         return [job for job in batch if job.outcome is None]
 
     def _try(self, part: list[Job], halves: Halves[Job]) -> None:
@@ -261,9 +202,9 @@ class Writer:
             sealed, changes = unit.seal_target(), unit.changes
             for place, job in enumerate(part):
                 culprit = job
-                self._apply(job, sealed)
+                apply(unit, job, sealed)
                 if changes.bytes > LARGEST_BYTES and place + 1 < len(part):
-                    self._backlog.put_back(part[place + 1 :])
+                    self.backlog.put_back(part[place + 1 :])
                     part = part[: place + 1]
                     break
             culprit = None
@@ -276,20 +217,7 @@ class Writer:
         self.commits += 1
         wakes = unit.wakes
         unit.committed()
-        self._tell(part, wakes, strangers)
-
-    def _apply(self, job: Job, sealed: str | None) -> None:
-        work = job.work
-        job.error = None
-        if sealed is not None and not (isinstance(work, Chore) and work.goes_through(sealed)):
-            job.error = refusal(sealed)
-            return
-        rule = RULES.get(type(work))
-        if rule is not None:
-            job.outcome = rule(self._unit, work)
-        else:
-            assert isinstance(work, Chore)
-            job.outcome = work.apply(self._unit)
+        self.tell(part, wakes, strangers)
 
     def _blame(self, problem: BaseException, part: list[Job], culprit: Job | None, halves: Halves[Job]) -> None:
         """The part was rolled back: fail those who must fail, leave the others for another try."""
@@ -299,7 +227,7 @@ class Writer:
                 part = [*part, *rest]
             for job in part:
                 job.error = faults.translated(problem, name)
-            self._tell(part, Wakes(), False)
+            self.tell(part, Wakes(), False)
             return
         if culprit is None:
             culprit = halves.failed(part)
@@ -307,7 +235,7 @@ class Writer:
             halves.without(part, culprit)
         if culprit is not None:
             culprit.error = as_store_error(faults.translated(problem, name))
-            self._tell([culprit], Wakes(), False)
+            self.tell([culprit], Wakes(), False)
 
     def _begin(self) -> None:
         connection = self._connection
@@ -332,7 +260,7 @@ class Writer:
             except sqlite3.Error:
                 return  # locked by a stranger, or a full disk: the log keeps everything, the next commit tries again
 
-    def _close(self) -> None:
+    def close(self) -> None:
         self._turn.wait_with([])
         try:
             if self.place.path is not None:
@@ -343,4 +271,3 @@ class Writer:
             self._connection.close()
             self._turn.release()
             self._turn.close()
-            self._closed.set_result(None)
