@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from perdure.backends.sqlite import bulk, schema
+from perdure.backends.sql import schema
+from perdure.backends.sqlite import bulk
 from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.bulk import SIZES, Bulk
+from perdure.backends.sqlite.session import SqliteSession
 
 BULKS = {name: value for name, value in vars(sql).items() if isinstance(value, Bulk)}
 
@@ -18,7 +20,7 @@ BULKS = {name: value for name, value in vars(sql).items() if isinstance(value, B
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(connection, 0)
+    schema.migrate(SqliteSession(connection), 0)
     yield connection
     connection.close()
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.backends.sqlite import SqliteBackend, SqliteOptions, schema
+from perdure.backends.sql import schema
+from perdure.backends.sqlite import SqliteBackend, SqliteOptions
+from perdure.backends.sqlite.session import SqliteSession
 from perdure.errors import SchemaMismatch
 from tests.backends.sqlite_helpers import opened, start_program
 
@@ -73,9 +75,9 @@ def test_migrations_run_in_order_each_once() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     first = (("create table one (a)",), 1)
     second = (("create table two (a)", "alter table one add column b"), 1)
-    schema.migrate(connection, 5, (first,))
-    schema.migrate(connection, 6, (first, second))
-    schema.migrate(connection, 7, (first, second))
+    schema.migrate(SqliteSession(connection), 5, (first,))
+    schema.migrate(SqliteSession(connection), 6, (first, second))
+    schema.migrate(SqliteSession(connection), 7, (first, second))
     found = connection.execute("select version, oldest_code, migrated_at from perdure_schema").fetchall()
     assert found == [(1, 1, 5), (2, 1, 6)]
     connection.close()

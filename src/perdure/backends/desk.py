@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from perdure.backends.answers import Answer
 from perdure.backends.bells import Bell
 from perdure.backends.group_commit import Job, Mailbox
+from perdure.backends.notices import Notice, checksum
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.timeouts import Timeouts
 from perdure.backends.wakes import Wakes
@@ -18,7 +19,8 @@ from perdure.model.instance import Outcome
 from perdure.model.transition import Claimed, ClaimTasks
 
 _WATCH_SECONDS = 1.0
-_LISTEN_SECONDS = 0.5  # the writer listens for twice as long
+LISTEN_SECONDS = 0.5
+"""SQLite's writer listens for twice as long."""
 
 T = TypeVar("T")
 
@@ -52,7 +54,15 @@ ReadEnded = Callable[[Sequence[str], Sequence[bytes]], Awaitable[Wakes]]
 class Desk:
     """What one event loop waits for. Everything but `told` runs on that loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, writer: Committer, read_ended: ReadEnded, clock: Clock) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        writer: Committer,
+        read_ended: ReadEnded,
+        clock: Clock,
+        *,
+        listen_seconds: float = LISTEN_SECONDS,
+    ) -> None:
         self.mailbox = Mailbox(loop, self._hand_over)
         self.submit = self.mailbox.submit
         self.bells: dict[int, Bell] = {}
@@ -60,6 +70,7 @@ class Desk:
         self._writer = writer
         self._read_ended = read_ended
         self._clock = clock
+        self._listen_seconds = listen_seconds
         self._outcomes: Outcomes = {}
         self._replies: dict[bytes, asyncio.Future[bytes | None]] = {}
         self._timeouts: Timeouts[Any] = Timeouts(loop, outcome=None)
@@ -91,8 +102,16 @@ class Desk:
         """These jobs are settled, this became ready; strangers have written since the last time."""
         if not jobs and not has_strangers and not self._is_interested(wakes):
             return
+        self._call(self._hear, jobs, wakes, has_strangers)
+
+    def heard(self, notice: Notice) -> None:
+        """Another process tells what it has committed. From any thread."""
+        if self.bells or self._outcomes or self._replies:
+            self._call(self._hear_others, notice)
+
+    def _call(self, callback: Callable[..., object], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._hear, jobs, wakes, has_strangers)
+            self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:
             return  # the loop is closed, and with it everybody who waited there
 
@@ -124,10 +143,28 @@ class Desk:
             for waiter in awaited.get(instance_id, ()):
                 _settle(waiter, None)
 
+    def _hear_others(self, notice: Notice) -> None:
+        self._hear([], notice.as_wakes(), has_strangers=False)
+        if self._replies.keys() & notice.replies or self._is_awaited(notice.ended):
+            self._look_again()
+
+    def _is_awaited(self, ended: list[int] | None) -> bool:
+        if ended is None:
+            return bool(self._outcomes)
+        return not {checksum(instance_id) for instance_id in self._outcomes}.isdisjoint(ended)
+
+    def poll(self, *, rings: bool) -> None:
+        """Nothing may have been heard: look. From any thread."""
+        if self.bells or self._outcomes or self._replies:
+            self._call(self._strangers_wrote if rings else self._look_again)
+
     def _strangers_wrote(self) -> None:
         """What exactly isn't known: let everybody look."""
         for bell in self.bells.values():
             bell.ring()
+        self._look_again()
+
+    def _look_again(self) -> None:
         if self._outcomes or self._replies:
             self._is_stale = True
             if self._recheck is None or self._recheck.done():
@@ -252,7 +289,7 @@ class Desk:
         self._listener = None
         if self._waiting:
             self._writer.listen()
-            self._listener = self._loop.call_later(_LISTEN_SECONDS, self._listen)
+            self._listener = self._loop.call_later(self._listen_seconds, self._listen)
 
 
 def _settle(waiter: asyncio.Future[T], value: T) -> None:

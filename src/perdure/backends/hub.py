@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from perdure.backends.desk import Committer, Desk
+from perdure.backends.desk import LISTEN_SECONDS, Committer, Desk
 from perdure.backends.group_commit import Job
 from perdure.backends.looking import Looking
 from perdure.backends.wakes import Wakes
@@ -52,6 +52,11 @@ class Hub:
     def opened(self) -> Future[None]:
         """Done when the store is open, or not."""
 
+    @property
+    def listen_seconds(self) -> float:
+        """How often the committer is told that somebody waits."""
+        return LISTEN_SECONDS
+
     @abstractmethod
     async def read(self, action: Callable[[Looking], T]) -> T:
         """What `action` reads, in the thread that reads."""
@@ -75,7 +80,8 @@ class Hub:
                 self.end_writing()
             # The same exception may be raised in several loops: each gets its own traceback.
             raise problem.with_traceback(None) from problem.__cause__
-        desk = Desk(asyncio.get_running_loop(), self.committer, self._read_ended, self.clock)
+        loop = asyncio.get_running_loop()
+        desk = Desk(loop, self.committer, self._read_ended, self.clock, listen_seconds=self.listen_seconds)
         with _hubs_lock:
             self.desks = (*self.desks, desk)
         return desk

@@ -52,7 +52,7 @@ def prune(unit: Unit, where: InstanceFilter, limit: int) -> int:
 def seal(unit: Unit, target: str | None) -> None:
     """With the seal all leases end, so that no token of before holds after it is broken."""
     unit.flush()
-    unit.seal_changed()
+    unit.settled.seal_changed()
     unit.tables.set_seal(target)
     if target is None:
         return

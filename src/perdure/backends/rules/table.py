@@ -60,6 +60,10 @@ def wanted_rows(works: list[object]) -> tuple[list[str], list[int], list[int]]:
             activities += [fused.activity_key for fused in work.fused]
         elif isinstance(work, CreateInstance | AppendEvent):
             ids.append(work.instance_id)
-        elif isinstance(work, CompleteActivityTask):
+        elif isinstance(work, CompleteActivityTask | RecordHeartbeat):
             activities.append(work.activity_key)
+        elif isinstance(work, ReleaseInstance | MarkStuck):
+            instances.append(work.instance_key)
+        elif isinstance(work, Terminate | Suspend | Resume | Remove | RetryActivityNow):
+            ids.append(work.instance_id)
     return ids, instances, activities

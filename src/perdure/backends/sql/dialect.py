@@ -16,7 +16,7 @@ as_json = msgspec.json.Encoder().encode
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How one database says things."""
 
-    name: str
+    title: str
     one_of_texts: str
     """What follows a column that must be one of a list of texts; one parameter, made by `texts`."""
     one_of_keys: str
@@ -41,6 +41,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """An assignment behind others in an update behind the units' backs."""
     by_deadline: str = ""
     """A hint to use the index of deadlines."""
+    int: str
+    real: str
+    name: str
+    text: str
+    id: str
+    data: str
+    clustered: str = ""
+    """What follows a table whose rows are kept in its primary key."""
+    revision_column: str = ""
+    also: tuple[str, ...] = ()
+    """What else belongs to a new schema."""
     fragments: frozenset[str] = frozenset(
         {
             "one_of_texts",
@@ -52,6 +63,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
             "skip_locked",
             "revised",
             "by_deadline",
+            "int",
+            "real",
+            "name",
+            "text",
+            "id",
+            "data",
+            "clustered",
+            "revision_column",
         }
     )
 

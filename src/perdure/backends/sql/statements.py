@@ -12,6 +12,43 @@ from perdure.backends.rows import ACTIVITY_COLUMNS, INSTANCE_COLUMNS
 I_COLUMNS = ", ".join(INSTANCE_COLUMNS)
 A_COLUMNS = ", ".join(ACTIVITY_COLUMNS)
 
+LEASE_COLUMNS = ("worker", "token", "claimed", "wake_at", "phase")
+"""What a lease changes of an instance."""
+
+STEP_COLUMNS = (
+    *LEASE_COLUMNS,
+    "updated_at",
+    "position",
+    "history_bytes",
+    "open_activities",
+    "pending_count",
+    "next_pending",
+)
+"""What a workflow step changes."""
+
+OTHER_COLUMNS = tuple(
+    column
+    for column in INSTANCE_COLUMNS
+    if column not in {*STEP_COLUMNS, "key", "instance_id", "queue", "priority", "deadline_at", "request_id", "tags"}
+    and not column.startswith("parent_")
+)
+"""What else of an instance may change."""
+
+ATTEMPT_COLUMNS = (
+    "due_at",
+    "expires_at",
+    "worker",
+    "token",
+    "attempt",
+    "lost",
+    "cancel_requested",
+    "orphaned",
+    "phase",
+    "last_failure",
+    "details",
+)
+"""What an attempt changes of an activity."""
+
 # --- instances
 
 INSTANCE_BY_KEY = f"select {I_COLUMNS}{{revision}} from perdure_instances where key = ?"

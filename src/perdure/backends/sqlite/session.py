@@ -13,7 +13,7 @@ _LISTED = "in (select value from json_each(?))"
 
 # Lists are passed as one JSON text, so that their length doesn't change the statement: sqlite3 keeps prepared ones by text.
 SQLITE = Dialect(
-    name="SQLite",
+    title="SQLite",
     one_of_texts=_LISTED,
     one_of_keys=_LISTED,
     of_versions=f"(? is null or version {_LISTED})",
@@ -25,6 +25,13 @@ SQLITE = Dialect(
     insert_once=on_conflict_nothing,
     # The planner would look at all running instances instead.
     by_deadline="indexed by perdure_instances_deadline",
+    int="integer",
+    real="real",
+    name="text",
+    text="text",
+    id="blob",
+    data="blob",
+    clustered="without rowid",
 )
 
 
@@ -42,6 +49,10 @@ class SqliteSession:
         if text is None:
             text = self._texts[template] = SQLITE.fill(template)
         return self.connection.execute(text, parameters)
+
+    def has_table(self, name: str) -> bool:
+        found = self.execute("select 1 from sqlite_master where type = 'table' and name = ?", (name,))
+        return found.fetchone() is not None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perdure.backends.rows import ACTIVITY_COLUMNS, INSTANCE_COLUMNS
+from perdure.backends.sql.statements import ATTEMPT_COLUMNS, OTHER_COLUMNS, STEP_COLUMNS
 from perdure.backends.sqlite import bulk
 
 # --- instances
@@ -55,15 +56,6 @@ INSERT_FRESH = bulk.insert(
 INSERT_BEGUN = bulk.insert("perdure_instances", {**_BIRTH, **_LEASE, **_STEP}, _UNTOUCHED)
 """A new one without a parent, which has taken its first step and waits."""
 
-LEASE_COLUMNS = tuple(_LEASE)
-STEP_COLUMNS = (*_LEASE, *_STEP)
-OTHER_COLUMNS = tuple(
-    column
-    for column in INSTANCE_COLUMNS
-    if column not in {*STEP_COLUMNS, "key", "instance_id", "queue", "priority", "deadline_at", "request_id", "tags"}
-    and not column.startswith("parent_")
-)
-
 UPDATE_LEASE = bulk.update("perdure_instances", _LEASE)
 UPDATE_STEP = bulk.update("perdure_instances", {**_LEASE, **_STEP})
 UPDATE_BEGUN = bulk.update("perdure_instances", {**_LEASE, **_STEP}, ", started = null")
@@ -112,21 +104,6 @@ INSERT_FRESH_ACTIVITY = bulk.insert(
     {"attempt": 1, "lost": 0, "cancel_requested": 0, "orphaned": 0},
 )
 """A new one whose first attempt has had no end."""
-
-ATTEMPT_COLUMNS = (
-    "due_at",
-    "expires_at",
-    "worker",
-    "token",
-    "attempt",
-    "lost",
-    "cancel_requested",
-    "orphaned",
-    "phase",
-    "last_failure",
-    "details",
-)
-"""What an attempt changes."""
 
 UPDATE_ACTIVITY = bulk.update("perdure_activities", ATTEMPT_COLUMNS)
 DELETE_ACTIVITY = bulk.Bulk("delete from perdure_activities where key in (values {})", 1)

@@ -18,6 +18,7 @@ from perdure.backends.rows import (
     activity_values,
     instance_values,
 )
+from perdure.backends.sql.statements import ATTEMPT_COLUMNS, OTHER_COLUMNS, STEP_COLUMNS
 from perdure.backends.sql.tables import SqlTables
 from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.bulk import Bulk
@@ -239,8 +240,8 @@ def _fresh_activity(row: ActivityRow) -> Values:
     )
 
 
-_reshaped = attrgetter("key", *sql.STEP_COLUMNS, *sql.OTHER_COLUMNS)
-_attempt = attrgetter("key", *sql.ATTEMPT_COLUMNS)
+_reshaped = attrgetter("key", *STEP_COLUMNS, *OTHER_COLUMNS)
+_attempt = attrgetter("key", *ATTEMPT_COLUMNS)
 
 _NEW, _NEW_BEGUN, _WHOLE = range(-3, 0)
 

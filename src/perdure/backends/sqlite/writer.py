@@ -15,7 +15,8 @@ from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, ap
 from perdure.backends.group_commit import Halves, Job, as_store_error
 from perdure.backends.rules.claiming import claim_nothing
 from perdure.backends.rules.table import wanted_rows
-from perdure.backends.sqlite import faults, schema
+from perdure.backends.sql import schema
+from perdure.backends.sqlite import faults
 from perdure.backends.sqlite.connection import Place, SqliteOptions, open_writer
 from perdure.backends.sqlite.session import SqliteSession
 from perdure.backends.sqlite.tables import SqliteTables
@@ -96,12 +97,12 @@ class Writer(CommitterThread[Read]):
         self._turn.open()
         with self._turn:
             self._connection = self._turn.patiently(lambda: open_writer(self.place, self.options))
+            self._session = SqliteSession(self._connection)
             try:
                 self._prepare_schema()
             except BaseException:
                 self._connection.close()
                 raise
-        self._session = SqliteSession(self._connection)
         self._tables = SqliteTables(self._session)
         self._unit = Unit(self._tables)
         self._wal = None if self.place.path is None else Wal(self._connection, self.place.beside("-wal"))
@@ -112,14 +113,14 @@ class Writer(CommitterThread[Read]):
 
     def _prepare_schema(self) -> None:
         connection, name = self._connection, self.place.name
-        if schema.is_current(connection, name):
+        if schema.is_current(self._session, name):
             return
         if not self.options.migrate:
-            raise schema.outdated(connection, name)
+            raise schema.outdated(self._session, name)
         self._turn.patiently(lambda: connection.execute("begin immediate"))
         try:
-            if not schema.is_current(connection, name):
-                schema.migrate(connection, self._clock.now())
+            if not schema.is_current(self._session, name):
+                schema.migrate(self._session, self._clock.now())
             connection.execute("commit")
         except BaseException:
             connection.rollback()

@@ -13,16 +13,13 @@ or leave cached columns alone (`phase` isn't cached: it is derived when a row is
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
-
-import msgspec
 
 from perdure.backends.admission import Bucket
 from perdure.backends.endings import MESSAGES_KEPT
 from perdure.backends.keys import KeySource
-from perdure.backends.protocol import WorkerStart
 from perdure.backends.rows import (
     BEGUN,
     ENDED,
@@ -35,16 +32,13 @@ from perdure.backends.rows import (
 )
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.heads import Heads
+from perdure.backends.unit.settled import Settled
 from perdure.backends.unit.tables import Tables
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
-from perdure.model.inspection import QueueLimits
 from perdure.model.task import PendingEvent, PendingPayload
 
 _MOST_ROWS = 20_000  # of each kind, kept between batches: some 30 MB at worst
-
-_decode_start = msgspec.msgpack.Decoder(WorkerStart).decode
-_decode_limits = msgspec.json.Decoder(QueueLimits).decode
 
 
 class Unit:
@@ -64,11 +58,11 @@ class Unit:
         self._activities: dict[int, ActivityRow] = {}
         self._absent: set[str] = set()
         self._passing: list[int] = []
+        self._touched: list[int] = []
         self._receipts: dict[tuple[int, bytes], Micros] = {}
-        self._limits: dict[str, QueueLimits] | None = None
         self._running: dict[str, int] = {}
-        self._workers: dict[int, WorkerStart | None] = {}
-        self._seal: tuple[str | None] | None = None
+        self.settled = settled = Settled(tables)
+        self.limits, self.worker, self.seal_target = settled.limits, settled.worker, settled.seal_target
 
     # --- the life of a batch
 
@@ -79,38 +73,79 @@ class Unit:
         self.changes.bytes = 0
         self.heads.clear()
 
+    def settle(self) -> Changes:
+        """What is to be written, with what each row waits for."""
+        if self.changes and self.changes.settle_phases(self):
+            self.heads.activities.clear()
+        return self.changes
+
     def flush(self) -> None:
         """Write what has changed, so that queries see it."""
-        changes = self.changes
+        changes = self.settle()
         if changes:
-            if changes.settle_phases(self):
-                self.heads.activities.clear()
             self.tables.write(changes)
-            changes.written()
+            self._written()
         self.heads.written()
 
     def committed(self) -> None:
-        """Let go of rows that no step will need again."""
+        """Let go of rows that no step will need again; nobody else writes."""
         for key in self._passing:
-            row = self._instances.pop(key, None)
-            if row is not None:
-                self._keys.pop(row.instance_id, None)
+            self._let_go(key)
         self._passing.clear()
+        self._touched.clear()
         self._absent.clear()
         self._receipts.clear()
         while len(self._instances) > _MOST_ROWS:
-            row = self._instances.pop(next(iter(self._instances)))
-            self._keys.pop(row.instance_id, None)
+            self._let_go(next(iter(self._instances)))
         while len(self._activities) > _MOST_ROWS:
             del self._activities[next(iter(self._activities))]
+
+    def committed_among_others(self, workers: Container[int]) -> None:
+        """The last changes are written too. Keep only what these workers hold: hardly ever somebody else writes that."""
+        self._written()
+        for key in self._touched:
+            row = self._instances.get(key) or self._activities.get(key)
+            if row is not None and row.worker not in workers:
+                self._let_go(key)
+        self._running.clear()
+        self.committed()
+
+    def forget_batch(self) -> None:
+        """Forget what the batch has read or changed: somebody else has changed something of it."""
+        for key in (*self._touched, *self.changes.instances, *self.changes.activities):
+            self._let_go(key)
+        self.changes.clear()
+        self._running.clear()
+        self._absent.clear()
+        self._receipts.clear()
+        self.settled.forget()
+        self.heads.clear()
+
+    def forget_rows(self, ids: Iterable[str], instance_keys: Iterable[int], activity_keys: Iterable[int]) -> bool:
+        """Forget these, as `prefetch` takes them; whether any was here."""
+        keys = [*instance_keys, *activity_keys, *(key for some in ids if (key := self._keys.get(some)) is not None)]
+        found = [key for key in keys if key in self._instances or key in self._activities]
+        for key in found:
+            self._let_go(key)
+        return bool(found)
+
+    def _written(self) -> None:
+        self._touched += self.changes.instances
+        self._touched += self.changes.activities
+        self.changes.written()
+
+    def _let_go(self, key: int) -> None:
+        self._activities.pop(key, None)
+        row = self._instances.pop(key, None)
+        if row is not None:
+            self._keys.pop(row.instance_id, None)
 
     def forget(self) -> None:
         """Forget every row, changed or not: the transaction was rolled back, or others have written."""
         self.changes.clear()
         self.wakes = Wakes()
         self.rows_changed()
-        self._workers.clear()
-        self._limits = self._seal = None
+        self.settled.forget()
 
     def rows_changed(self) -> None:
         """A statement has changed rows that may be here. Everything was flushed before it."""
@@ -131,8 +166,7 @@ class Unit:
             self._adopt(self.tables.instances_by_id(wanted_ids))
         wanted = [key for key in activity_keys if key not in self._activities]
         if wanted:
-            for stored in self.tables.activities_by_key(wanted):
-                self._activities.setdefault(stored.key, stored)
+            self._adopt_activities(self.tables.activities_by_key(wanted))
         wanted_keys = {key for key in instance_keys if key not in self._instances}
         wanted_keys.update(
             activity.instance_key
@@ -220,6 +254,7 @@ class Unit:
                 row.pending = []
             self._instances[row.key] = row
             self._keys[row.instance_id] = row.key
+            self._touched.append(row.key)
             self._absent.discard(row.instance_id)
             if row.state:
                 self._passing.append(row.key)
@@ -283,8 +318,8 @@ class Unit:
     def activity(self, key: int) -> ActivityRow | None:
         row = self._activities.get(key)
         if row is None and key not in self.changes.removed_activities:
-            for row in self.tables.activities_by_key((key,)):
-                self._activities[key] = row
+            self._adopt_activities(self.tables.activities_by_key((key,)))
+            row = self._activities.get(key)
         return row
 
     def activities_of(self, row: InstanceRow) -> list[ActivityRow]:
@@ -293,10 +328,18 @@ class Unit:
             return []
         changes = self.changes
         found = {some.key: some for some in changes.activities.values() if some.instance_key == row.key}
-        for stored in self.tables.activities_of(row.key):
-            if stored.key not in changes.removed_activities and stored.key not in found:
-                found[stored.key] = self._activities.setdefault(stored.key, stored)
+        stored = [some for some in self.tables.activities_of(row.key) if some.key not in changes.removed_activities]
+        self._adopt_activities(stored)
+        for some in stored:
+            found[some.key] = self._activities[some.key]
         return sorted(found.values(), key=attrgetter("number"))
+
+    def _adopt_activities(self, rows: Iterable[ActivityRow]) -> None:
+        """Take in what was read."""
+        for row in rows:
+            if row.key not in self._activities:
+                self._activities[row.key] = row
+                self._touched.append(row.key)
 
     def add_activity(self, instance: InstanceRow, row: ActivityRow) -> None:
         row.is_new = True
@@ -357,14 +400,8 @@ class Unit:
         receipt = (row.key, message_id)
         self._receipts[receipt] = self.changes.receipts[receipt] = self.now + keep
 
-    def limits(self) -> dict[str, QueueLimits]:
-        """Of the queues that have any."""
-        if self._limits is None:
-            self._limits = {name: _decode_limits(value) for name, value in self.tables.queue_limits()}
-        return self._limits
-
     def limits_changed(self) -> None:
-        self._limits = None
+        self.settled.forget()
         self.rows_changed()
 
     def running(self, queue: str) -> int:
@@ -381,23 +418,7 @@ class Unit:
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
         self.changes.buckets[queue] = bucket
 
-    def worker(self, key: int) -> WorkerStart | None:
-        """What a worker serves; None for one that was marked dead or forgotten."""
-        if key not in self._workers:
-            found = self.tables.worker_start(key)
-            self._workers[key] = None if found is None else _decode_start(found)
-        return self._workers[key]
-
     def worker_changed(self, key: int) -> None:
-        self._workers.pop(key, None)
+        """It was marked dead, or forgotten."""
+        self.settled.worker_changed(key)
         self.heads.instances.pop(key, None)
-
-    def seal_changed(self) -> None:
-        self._seal = None
-
-    def seal_target(self) -> str | None:
-        """Where the store was moved to."""
-        seal = self._seal
-        if seal is None:
-            seal = self._seal = (self.tables.seal_target(),)
-        return seal[0]

@@ -1,0 +1,223 @@
+"""The thread that writes to a store behind a network: one per process and store, however many handles and event loops there are.
+
+It takes what is waiting, applies each job to the rows in memory, and has the link write these, mostly by one round trip. What
+isn't as it was read comes as a `Conflict`: the batch is applied again. A lost connection fails what was under way (whether it
+took place isn't known) and is opened again for what comes next.
+
+Rows stay in memory only while a worker of this process holds them, and a refusal that such a row led to is checked against the
+tables before it is told: the row may be of yesterday.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterable
+
+from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
+from perdure.backends.group_commit import Halves, Job, as_store_error
+from perdure.backends.network.clock import StoreClock
+from perdure.backends.network.link import Conflict, Link, Locked
+from perdure.backends.network.reconnecting import Reconnecting
+from perdure.backends.rules.claiming import claim_nothing
+from perdure.backends.rules.table import wanted_rows
+from perdure.backends.unit.chore import Chore
+from perdure.backends.unit.unit import Unit
+from perdure.backends.wakes import Wakes
+from perdure.clock import Clock, new_dice
+from perdure.errors import StoreUnavailable
+from perdure.model.transition import ClaimTasks, Existing, Heartbeat, NotAppended, NotRemoved, Rejected
+
+_CONFLICTS = 6
+"""As often a batch is applied again before it is halved: somebody always wins, but not always the same one."""
+_PAUSE_SECONDS = 0.002
+_MEASURE_SECONDS = 5.0
+
+
+class Writer(CommitterThread[None]):
+    """The thread and what belongs to it."""
+
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        clock: Clock,
+        workers: Container[int],
+        tell: Tell,
+        poll: Callable[[], None],
+    ) -> None:
+        """`workers` are those of this process; `poll` is called now and then while somebody waits."""
+        super().__init__(f"perdure writes {name}", tell)
+        self.listen = poll
+        self._name = name
+        self._link = link
+        self._clock = clock
+        self._workers = workers
+        self._unit = Unit(link.tables)
+        self._connection = Reconnecting(link, name)
+        self._dice = new_dice()
+        self._measured_at = 0.0
+
+    # --- from other threads
+
+    def give_up(self) -> None:
+        """Nothing to do: statements have time-outs of their own."""
+
+    def is_known_to_run(self, instance_id: str) -> bool:
+        """A guess, for those who would else have to read."""
+        return self.opened.done() and self._unit.is_known_to_run(instance_id)
+
+    # --- the thread
+
+    def open(self) -> None:
+        self._connection.open()
+        self._measure()
+
+    def abandon(self, problem: BaseException) -> BaseException:
+        self._link.close()
+        return self._link.translated(problem)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def carry_out(self, batch: list[Job]) -> None:
+        try:
+            if self._connection.ensure():
+                self._unit.forget()
+            if time.monotonic() - self._measured_at > _MEASURE_SECONDS:
+                self._measure()
+            batch = self._answer_idle_claims(batch)
+        except BaseException as problem:
+            self._fail(batch, problem)
+            return
+        # What locks rows, or writes directly, takes a transaction of several round trips: the others don't wait for that.
+        hot = [job for job in batch if not _takes_long(job)]
+        for part in (hot, [job for job in batch if _takes_long(job)]):
+            halves = Halves(part)
+            while (some := halves.take()) is not None:
+                self._try(some, halves)
+
+    def _measure(self) -> None:
+        if isinstance(self._clock, StoreClock):
+            self._clock.measure(self._link.now)
+        self._measured_at = time.monotonic()
+
+    def _answer_idle_claims(self, batch: list[Job]) -> list[Job]:
+        """Claims that find nothing write nothing; gives what does."""
+        unit = self._unit
+        if not all(type(job.work) is ClaimTasks for job in batch) or unit.seal_target() is not None:
+            return batch
+        for job in batch:
+            assert isinstance(job.work, ClaimTasks)
+            try:
+                job.outcome = claim_nothing(unit, job.work, self._clock.now())
+            except Conflict:
+                unit.settled.forget()
+        idle = [job for job in batch if job.outcome is not None]
+        if idle:
+            self.tell(idle, Wakes(), False)
+        return [job for job in batch if job.outcome is None]
+
+    def _try(self, part: list[Job], halves: Halves[Job], *, is_fresh: bool = False) -> None:
+        for conflicts in range(1, _CONFLICTS + 1):
+            applying = _Applying(self._unit, part)
+            try:
+                applying.run(self._clock.now())
+                self._link.commit(self._unit.settle())
+            except Conflict:
+                self._link.roll_back()
+                self._unit.forget_batch()
+                if conflicts > 1:
+                    time.sleep(_PAUSE_SECONDS * conflicts * self._dice.random())
+            except BaseException as problem:
+                self._link.roll_back()
+                self._unit.forget()
+                self._blame(problem, part, applying.culprit, halves)
+                return
+            else:
+                self.backlog.put_back(part[applying.done :])
+                self._committed(part[: applying.done], halves, is_fresh=is_fresh)
+                return
+        if (loser := halves.failed(part)) is not None:
+            self._fail(
+                (loser,), StoreUnavailable(f"{self._name}: others were faster {_CONFLICTS} times in a row. Repeat it.")
+            )
+
+    def _committed(self, part: list[Job], halves: Halves[Job], *, is_fresh: bool) -> None:
+        self.commits += 1
+        unit = self._unit
+        wakes = unit.wakes
+        unit.committed_among_others(self._workers)
+        if not is_fresh:
+            refused = [job for job in part if _refuses(job.outcome) and unit.forget_rows(*wanted_rows([job.work]))]
+            if refused:
+                part = [job for job in part if job not in refused]
+                self.tell(part, wakes, False)
+                self._try(refused, halves, is_fresh=True)
+                return
+        self.tell(part, wakes, False)
+
+    def _blame(self, problem: BaseException, part: list[Job], culprit: Job | None, halves: Halves[Job]) -> None:
+        """The part was rolled back: fail those who must fail, leave the others for another try."""
+        if self._link.is_lost(problem):
+            while (rest := halves.take()) is not None:
+                part = [*part, *rest]
+            self._fail(part, problem)
+            return
+        if culprit is None:
+            culprit = halves.failed(part)
+        else:
+            halves.without(part, culprit)
+        if culprit is not None:
+            self._fail((culprit,), problem)
+
+    def _fail(self, jobs: Iterable[Job], problem: BaseException) -> None:
+        if self._link.is_lost(problem):
+            self._connection.lost(problem)
+        failed = list(jobs)
+        for job in failed:
+            job.error = as_store_error(self._explained(problem))
+        self.tell(failed, Wakes(), False)
+
+    def _explained(self, problem: BaseException) -> BaseException:
+        if isinstance(problem, Locked):
+            return StoreUnavailable(
+                f"{self._name}: another program keeps this instance locked, in an open transaction; nothing was written. End "
+                f"that transaction, then repeat."
+            )
+        return self._link.translated(problem)
+
+
+class _Applying:
+    """One attempt to apply a batch to the rows in memory."""
+
+    def __init__(self, unit: Unit, part: list[Job]) -> None:
+        self._unit = unit
+        self._part = part
+        self.done = 0
+        """How many of the jobs are in the batch; those that follow didn't fit."""
+        self.culprit: Job | None = None
+        """Whose fault it is if `run` raises."""
+
+    def run(self, now: int) -> None:
+        unit, part = self._unit, self._part
+        unit.begin(now)
+        unit.prefetch(*wanted_rows([job.work for job in part]))
+        sealed = unit.seal_target()
+        for job in part:
+            self.culprit = job
+            apply(unit, job, sealed)
+            self.done += 1
+            if unit.changes.bytes > LARGEST_BYTES:
+                break
+        self.culprit = None
+
+
+def _takes_long(job: Job) -> bool:
+    return type(job.work) is ClaimTasks or type(job.work) is Chore
+
+
+def _refuses(outcome: object) -> bool:
+    """Whether the outcome says that something is otherwise than the caller thought."""
+    if isinstance(outcome, Heartbeat):
+        return not outcome.is_held
+    return outcome is False or isinstance(outcome, Rejected | NotAppended | NotRemoved | Existing)

@@ -1,0 +1,246 @@
+"""The tables of the SQL stores, and how they come to be what this code needs.
+
+`perdure_schema` has one row per migration that ran, with the oldest schema version whose *code* still serves the result
+(expand first, contract a release later): older code is refused, newer code migrates.
+
+What is worth knowing about the tables:
+
+- Instance keys are ordered by time, so the primary key is the listing, newest last.
+- `phase` (rows.py) says of an instance or an activity whether it waits to be claimed (1) or for a moment (2), an
+  instance also whether its holder is to have it (3). It is derived from other columns and kept beside them for partial
+  indexes, so that what merely exists costs nothing: a claim doesn't look at a million sleeping instances, nor sort
+  100,000 queued ones.
+- `ended_at` is indexed with its nulls: those are the running instances.
+- `started` goes once it is history.
+- `revision` is there where many write at once: drawn anew with each write, so that who has read a row knows whether it is
+  still the same.
+
+Types are fragments of a dialect: a {name} has up to 255 bytes and is compared as bytes, a {text} is of any length, an {id} has up
+to 64 bytes, {data} is bytes of any length.
+"""
+
+from __future__ import annotations
+
+from perdure.backends.sql.dialect import Dialect
+from perdure.backends.sql.session import Session
+from perdure.clock import Micros
+from perdure.errors import SchemaMismatch
+
+Migration = tuple[str, ...]
+
+_FIRST: Migration = (
+    """create table perdure_instances (
+        key {int} primary key,
+        instance_id {name} not null unique,
+        execution_id {id} not null,
+        execution_number {int} not null,
+        began_at {int} not null,
+        workflow {name} not null,
+        queue {name} not null,
+        priority {int} not null,
+        version {name},
+        state {int} not null,
+        created_at {int} not null,
+        updated_at {int} not null,
+        ended_at {int},
+        deadline_at {int},
+        parent_id {name},
+        parent_execution {id},
+        parent_number {int},
+        parent_close {name},
+        request_id {id} not null,
+        digest {id} not null,
+        created_workflow {name},
+        created_digest {id},
+        position {int} not null,
+        history_bytes {int} not null,
+        open_activities {int} not null,
+        children {int} not null,
+        pending_count {int} not null,
+        next_pending {int} not null,
+        wake_at {int},
+        worker {int},
+        token {int},
+        claimed {int} not null,
+        suspended {int} not null,
+        stuck_reason {text},
+        stuck_attempts {int} not null,
+        lost {int} not null,
+        phase {int} not null,
+        tags {text},
+        outcome {data},
+        started {data}{revision_column}
+    )""",
+    "create index perdure_instances_ready on perdure_instances (queue, priority desc, key) where phase = 1",
+    "create index perdure_instances_waiting on perdure_instances (queue, wake_at) where phase = 2",
+    "create index perdure_instances_held on perdure_instances (worker, wake_at) where phase = 3",
+    "create index perdure_instances_ended on perdure_instances (ended_at)",
+    "create index perdure_instances_failed on perdure_instances (state) where state > 1",
+    """create index perdure_instances_deadline on perdure_instances (deadline_at)
+        where deadline_at is not null and ended_at is null""",
+    "create index perdure_instances_parent on perdure_instances (parent_id) where parent_id is not null",
+    """create table perdure_executions (
+        instance_key {int} not null,
+        number {int} not null,
+        execution_id {id} not null,
+        state {int} not null,
+        started_at {int} not null,
+        ended_at {int} not null,
+        history_length {int} not null,
+        primary key (instance_key, number)
+    ) {clustered}""",
+    """create table perdure_events (
+        instance_key {int} not null,
+        execution_number {int} not null,
+        position {int} not null,
+        events {data} not null,
+        primary key (instance_key, execution_number, position)
+    ) {clustered}""",
+    """create table perdure_pending (
+        instance_key {int} not null,
+        id {int} not null,
+        event {data} not null,
+        primary key (instance_key, id)
+    ) {clustered}""",
+    """create table perdure_activities (
+        key {int} primary key,
+        instance_key {int} not null,
+        execution_number {int} not null,
+        number {int} not null,
+        name {name} not null,
+        queue {name} not null,
+        priority {int} not null,
+        scheduled_at {int} not null,
+        due_at {int} not null,
+        expires_at {int},
+        worker {int},
+        token {int},
+        attempt {int} not null,
+        lost {int} not null,
+        cancel_requested {int} not null,
+        orphaned {int} not null,
+        limited {int} not null,
+        phase {int} not null,
+        last_failure {data},
+        details {data},
+        body {data} not null{revision_column}
+    )""",
+    "create index perdure_activities_instance on perdure_activities (instance_key, number)",
+    """create index perdure_activities_ready on perdure_activities (queue, priority desc, instance_key, number)
+        where phase = 1""",
+    "create index perdure_activities_waiting on perdure_activities (queue, due_at) where phase = 2",
+    """create index perdure_activities_expiring on perdure_activities (expires_at)
+        where expires_at is not null and worker is null""",
+    "create index perdure_activities_limited on perdure_activities (queue) where limited = 1 and worker is not null",
+    "create index perdure_activities_told on perdure_activities (worker) where cancel_requested = 1",
+    """create table perdure_workers (
+        key {int} primary key,
+        name {name} not null,
+        machine {name} not null,
+        lock_name {name} not null,
+        start {data} not null,
+        started_at {int} not null,
+        heartbeat_at {int} not null,
+        lease {int} not null,
+        lease_until {int} not null,
+        is_alive {int} not null
+    )""",
+    """create table perdure_receipts (
+        instance_key {int} not null,
+        message_id {id} not null,
+        expires_at {int} not null,
+        primary key (instance_key, message_id)
+    ) {clustered}""",
+    "create index perdure_receipts_expiry on perdure_receipts (expires_at)",
+    """create table perdure_published (
+        instance_key {int} not null,
+        name {name} not null,
+        value {data} not null,
+        primary key (instance_key, name)
+    ) {clustered}""",
+    """create table perdure_blobs (
+        id {id} primary key,
+        instance_key {int} not null,
+        data {data} not null
+    )""",
+    "create index perdure_blobs_instance on perdure_blobs (instance_key)",
+    """create table perdure_questions (
+        id {id} primary key,
+        instance_id {name} not null,
+        request {data} not null,
+        expires_at {int} not null,
+        taken {int} not null,
+        reply {data}
+    )""",
+    """create table perdure_settings (
+        kind {name} not null,
+        name {name} not null,
+        value {data} not null,
+        primary key (kind, name)
+    ) {clustered}""",
+    """create table perdure_buckets (
+        queue {name} primary key,
+        level {real} not null,
+        at {int} not null{revision_column}
+    ) {clustered}""",
+    "create table perdure_seal (id {int} primary key check (id = 1), target {text} not null)",
+)
+
+MIGRATIONS: tuple[tuple[Migration, int], ...] = ((_FIRST, 1),)
+"""Statements of each version from 1 on, and the oldest version whose code serves the result."""
+
+VERSION = len(MIGRATIONS)
+
+CREATE_VERSIONS = """create table if not exists perdure_schema (
+    version {int} primary key, oldest_code {int} not null, migrated_at {int} not null)"""
+_VERSIONS = "select max(version), max(oldest_code) from perdure_schema"
+_RECORD = "insert into perdure_schema values (?, ?, ?)"
+
+
+def read_version(session: Session) -> tuple[int, int]:
+    """The schema's version, and the oldest code's that it serves; zeros if there is none yet."""
+    if not session.has_table("perdure_schema"):
+        return 0, 0
+    row = session.execute(_VERSIONS).fetchone()
+    return (row[0], row[1]) if row[0] is not None else (0, 0)
+
+
+def is_current(session: Session, place: str, *, version: int = VERSION) -> bool:
+    """Whether the schema has all that this code needs. Raises SchemaMismatch if it is too new for it."""
+    found, oldest_code = read_version(session)
+    if oldest_code > version:
+        raise SchemaMismatch(
+            f"The schema in {place} has version {found} and serves code from schema version {oldest_code} on; this "
+            f"perdure knows version {version}: upgrade perdure here, or point the URL at another store."
+        )
+    return found >= version
+
+
+def migrate(session: Session, now: Micros, migrations: tuple[tuple[Migration, int], ...] = MIGRATIONS) -> None:
+    """Bring the schema up to date, under a lock of the caller's: whoever comes second finds it done."""
+    session.execute(CREATE_VERSIONS)
+    found, _ = read_version(session)
+    for version, (statements, oldest_code) in enumerate(migrations, start=1):
+        if version > found:
+            for statement in (*statements, *(session.dialect.also if version == 1 else ())):
+                session.execute(statement)
+            session.execute(_RECORD, (version, oldest_code, now))
+
+
+def as_text(dialect: Dialect) -> str:
+    """All statements that make a new schema, for those who apply migrations themselves."""
+    made = [CREATE_VERSIONS]
+    for version, (statements, oldest_code) in enumerate(MIGRATIONS, start=1):
+        made += (*statements, *(dialect.also if version == 1 else ()))
+        made.append(f"insert into perdure_schema values ({version}, {oldest_code}, 0)")
+    return "".join(f"{dialect.fill(statement)};\n" for statement in made)
+
+
+def outdated(session: Session, place: str) -> SchemaMismatch:
+    """The schema is too old, and this backend was told not to migrate it."""
+    found, _ = read_version(session)
+    what = f"has version {found} of perdure's schema" if found else "has no perdure schema yet"
+    return SchemaMismatch(
+        f"{place} {what}; this perdure needs version {VERSION}, and migrate=False was given: run `perdure migrate`, or "
+        f"open it once without migrate=False."
+    )
