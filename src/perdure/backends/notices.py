@@ -44,6 +44,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Notice).decode
 
 
+def shortened(notice: bytes) -> bytes:
+    """The same without the list of what has ended: whoever waits for an end looks."""
+    return _encode(msgspec.structs.replace(_decode(notice), ended=None, replies=[]))
+
+
 def checksum(instance_id: str) -> int:
     return crc32(instance_id.encode())
 

@@ -21,10 +21,6 @@ class Conflict(Exception):
     """Somebody else has changed a row since it was read, or taken an id: nothing was written."""
 
 
-class Locked(Exception):
-    """Somebody else keeps a row locked, in an open transaction: nothing was written."""
-
-
 class Link(Protocol):
     """The connection that writes. Blocks; belongs to one thread."""
 
@@ -40,7 +36,7 @@ class Link(Protocol):
         ...
 
     def commit(self, changes: Changes) -> None:
-        """Write what is left of the batch and make it durable. Raises Conflict, Locked, or the driver's errors."""
+        """Write what is left of the batch and make it durable. Raises Conflict, or the driver's errors."""
         ...
 
     def roll_back(self) -> None:
@@ -49,6 +45,14 @@ class Link(Protocol):
 
     def now(self) -> Micros:
         """The server's time."""
+        ...
+
+    def is_conflict(self, problem: BaseException) -> bool:
+        """Whether it is a Conflict, or what the driver raises for one: the same may succeed at once."""
+        ...
+
+    def is_locked(self, problem: BaseException) -> bool:
+        """Whether somebody else keeps a row locked, in an open transaction."""
         ...
 
     def is_lost(self, problem: BaseException) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterable
 from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
 from perdure.backends.group_commit import Halves, Job, as_store_error
 from perdure.backends.network.clock import StoreClock
-from perdure.backends.network.link import Conflict, Link, Locked
+from perdure.backends.network.link import Conflict, Link
 from perdure.backends.network.reconnecting import Reconnecting
 from perdure.backends.rules.claiming import claim_nothing
 from perdure.backends.rules.table import wanted_rows
@@ -123,16 +123,15 @@ class Writer(CommitterThread[None]):
             try:
                 applying.run(self._clock.now())
                 self._link.commit(self._unit.settle())
-            except Conflict:
+            except BaseException as problem:
                 self._link.roll_back()
+                if not self._link.is_conflict(problem):
+                    self._unit.forget()
+                    self._blame(problem, part, applying.culprit, halves)
+                    return
                 self._unit.forget_batch()
                 if conflicts > 1:
                     time.sleep(_PAUSE_SECONDS * conflicts * self._dice.random())
-            except BaseException as problem:
-                self._link.roll_back()
-                self._unit.forget()
-                self._blame(problem, part, applying.culprit, halves)
-                return
             else:
                 self.backlog.put_back(part[applying.done :])
                 self._committed(part[: applying.done], halves, is_fresh=is_fresh)
@@ -179,7 +178,7 @@ class Writer(CommitterThread[None]):
         self.tell(failed, Wakes(), False)
 
     def _explained(self, problem: BaseException) -> BaseException:
-        if isinstance(problem, Locked):
+        if self._link.is_locked(problem):
             return StoreUnavailable(
                 f"{self._name}: another program keeps this instance locked, in an open transaction; nothing was written. End "
                 f"that transaction, then repeat."

@@ -15,11 +15,11 @@ _decode_start = msgspec.msgpack.Decoder(WorkerStart).decode
 _WORKFLOW_TASKS = """select queue, count(*), min(wake_at) from (
         select queue, wake_at from perdure_instances where phase = 1
         union all select queue, wake_at from perdure_instances where phase = 2 and wake_at <= ?
-    ) group by queue"""
+    ) waiting group by queue"""
 _ACTIVITY_TASKS = """select queue, count(*), min(due_at) from (
         select queue, due_at from perdure_activities where phase = 1
         union all select queue, due_at from perdure_activities where phase = 2 and due_at <= ?
-    ) group by queue"""
+    ) waiting group by queue"""
 _RUNNING = "select queue, count(*) from perdure_activities where worker is not null group by queue"
 _HELD = "select worker, count(*) from perdure_instances where ended_at is null and worker is not null group by worker"
 _RUN = "select worker, count(*) from perdure_activities where worker is not null group by worker"

@@ -1,0 +1,104 @@
+"""`Tables` of the SQL stores behind a network: revisions, and the generation of what changes seldom.
+
+The *generation* counts changes of the seal, of limits, and of who is alive: what a unit knows of these is good for one
+generation, which each write checks.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+
+from perdure.backends.admission import Bucket
+from perdure.backends.network.link import Conflict
+from perdure.backends.sql.plan import Plan, plan
+from perdure.backends.sql.session import Session
+from perdure.backends.sql.tables import SqlTables
+from perdure.backends.unit.changes import Changes
+from perdure.backends.unit.tables import Survey
+from perdure.clock import Micros
+from perdure.model.transition import ClaimTasks
+
+_SETTLED = "select generation, (select target from perdure_seal) from perdure_store"
+_GENERATION = "select generation from perdure_store"
+_NEXT_GENERATION = "update perdure_store set generation = generation + 1"
+_BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
+
+
+class NetworkTables(SqlTables):
+    """All but how a plan is written."""
+
+    def __init__(self, session: Session, dice: random.Random) -> None:
+        super().__init__(session)
+        self.generation = 0
+        self._dice = dice
+        self._buckets: dict[str, int | None] = {}
+
+    @abstractmethod
+    def write_plan(self, plan: Plan, *, is_last: bool) -> None:
+        """Write it, and commit if it is the last one of its batch. Raises Conflict."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """End the transaction, if one is open."""
+
+    def write(self, changes: Changes) -> None:
+        self.write_plan(self._plan(changes), is_last=False)
+
+    def write_last(self, changes: Changes) -> None:
+        """Write what is left of a batch, and commit."""
+        if changes:
+            self.write_plan(self._plan(changes), is_last=True)
+        else:
+            self.commit()
+        self._buckets.clear()
+
+    def _plan(self, changes: Changes) -> Plan:
+        return plan(changes, self._buckets, self._draw)
+
+    def _draw(self) -> int:
+        return self._dice.getrandbits(63)
+
+    # --- the generation
+
+    def seal_target(self) -> str | None:
+        self.generation, target = self._execute(_SETTLED).fetchone()
+        return None if target is None else str(target)
+
+    def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
+        (generation,) = self._execute(_GENERATION).fetchone()
+        if generation != self.generation:
+            raise Conflict("limits, workers or the seal have changed")
+        return super().survey(claim, now)
+
+    def set_seal(self, target: str | None) -> None:
+        super().set_seal(target)
+        self._next_generation()
+
+    def put_setting(self, kind: str, name: str, value: bytes) -> None:
+        super().put_setting(kind, name, value)
+        self._next_generation()
+
+    def delete_setting(self, kind: str, name: str) -> bool:
+        was_there = super().delete_setting(kind, name)
+        self._next_generation()
+        return was_there
+
+    def mark_worker_dead(self, worker_key: int, now: Micros) -> None:
+        super().mark_worker_dead(worker_key, now)
+        self._next_generation()
+
+    def delete_worker(self, worker_key: int) -> None:
+        super().delete_worker(worker_key)
+        self._next_generation()
+
+    def _next_generation(self) -> None:
+        self._execute(_NEXT_GENERATION)
+        self.generation += 1  # it is the next one only if nobody else changes something: the write will tell
+
+    # --- buckets
+
+    def bucket(self, queue: str) -> Bucket | None:
+        found = self._execute(_BUCKET, (queue,)).fetchone()
+        self._buckets[queue] = None if found is None else found[2]
+        return None if found is None else Bucket(*found[:2])
