@@ -8,8 +8,10 @@ from perdure.backends.memory.backend import MemoryBackend
 from perdure.client import repeating
 from perdure.client.client import Client
 from perdure.client.repeating import repeat
+from perdure.client.waiting import wait_for_outcome
+from perdure.clock import SystemClock
 from perdure.errors import InstanceNotFound, StoreFull, StoreUnavailable
-from perdure.model.instance import State
+from perdure.model.instance import Outcome, State
 from perdure.model.transition import Transition
 from tests.client.by_hand import Hand
 from tests.client.shop import Approval, Order, approval, checkout, ship
@@ -78,8 +80,7 @@ async def test_b4_a_terminate_or_remove_whose_answer_was_lost_is_done(client: Cl
         await handle.state()
 
 
-async def test_what_stays_unavailable_is_raised_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeating, "PAUSES_SECONDS", (0.0, 0.0))
+async def test_what_stays_unavailable_is_raised_in_the_end() -> None:
     asked = 0
 
     async def ask() -> None:
@@ -88,9 +89,43 @@ async def test_what_stays_unavailable_is_raised_in_the_end(monkeypatch: pytest.M
         raise StoreUnavailable("down")
 
     with pytest.raises(StoreUnavailable):
-        await repeat(ask)
+        await repeat(ask, patience_seconds=0.2)
 
-    assert asked == 3
+    assert 3 < asked < 20
+
+
+class GoesAway(MemoryBackend):
+    """Nobody hears how an instance ended until so many seconds were waited."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds -= seconds
+
+    async def wait_for_outcome(self, instance_id: str, timeout_seconds: float) -> Outcome | None:
+        if self.seconds > 0:
+            raise StoreUnavailable("the server is away")
+        return Outcome(instance_id=instance_id, workflow="ship", state=State.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeout", "is_sat_out"), [(2.5, 0, True), (50, None, True), (50, 60, True), (50, 10, False)]
+)
+async def test_who_waits_for_an_end_sits_an_outage_out(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, timeout: float | None, is_sat_out: bool
+) -> None:
+    store = GoesAway(seconds)
+    monkeypatch.setattr(repeating, "asyncio", store)  # its sleep passes the time at once
+
+    waiting = wait_for_outcome(store, "one", timeout, SystemClock())
+
+    if is_sat_out:
+        assert (await waiting).state is State.COMPLETED
+    else:
+        with pytest.raises(StoreUnavailable):
+            await waiting
 
 
 async def test_other_errors_are_raised_at_once() -> None:
@@ -105,7 +140,3 @@ async def test_other_errors_are_raised_at_once() -> None:
         await repeat(ask)
 
     assert asked == 1
-
-
-def test_it_asks_for_some_three_seconds() -> None:
-    assert 3 < sum(repeating.PAUSES_SECONDS) < 4

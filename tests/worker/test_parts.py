@@ -57,16 +57,37 @@ def test_a_slot_cant_be_freed_twice() -> None:
 # --- trying again
 
 
-def test_pauses_grow_with_jitter_and_stay_bounded(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+async def loop_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The event loop's, set by hand."""
+    seconds = [50.0]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: seconds[0])
+    return seconds
+
+
+async def test_pauses_grow_with_jitter_and_stay_bounded(
+    caplog: pytest.LogCaptureFixture, loop_time: list[float]
+) -> None:
     backoff = Backoff(LOG, "asking")
 
-    pauses = [backoff.failed(StoreUnavailable("away")) for _ in range(20)]
+    pauses = []
+    for _ in range(20):
+        pauses.append(backoff.failed(StoreUnavailable("away")))
+        loop_time[0] += pauses[-1]
     backoff.worked()
     backoff.worked()
 
     assert all(0.05 <= pause <= 5 for pause in pauses)
     assert max(pauses[:2]) < min(pauses[-5:])
     assert [record.message.split(",")[0] for record in caplog.records] == ["asking failed", "asking works again"]
+
+
+async def test_many_who_fail_at_one_moment_wait_no_longer_than_one(loop_time: list[float]) -> None:
+    backoff = Backoff(LOG, "asking")
+
+    pauses = [backoff.failed(StoreUnavailable("away")) for _ in range(200)]
+
+    assert max(pauses) <= 0.1
 
 
 async def test_what_no_waiting_mends_isnt_tried_again() -> None:

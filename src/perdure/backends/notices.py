@@ -71,7 +71,7 @@ class Outgoing:
     def __bool__(self) -> bool:
         return self._notice is not None
 
-    def add(self, wakes: Wakes, own_workers: Container[int]) -> None:
+    def add(self, wakes: Wakes, own_workers: Container[int | None]) -> None:
         """What a commit made ready, but for what concerns this process's own workers alone."""
         workers = {key: at for key, at in wakes.workers.items() if key not in own_workers}
         asked = [key for key in wakes.questions if key not in own_workers]

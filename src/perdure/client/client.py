@@ -63,7 +63,8 @@ class Client:
     signal is remembered for `keep_keys`.
 
     What a method writes is durable when it returns. A store that can't be reached is asked again for some three
-    seconds, then StoreUnavailable is raised; each write carries an id, so that doing it again isn't doing it twice.
+    seconds, and for a minute by who waits for an instance's end; then StoreUnavailable is raised. Each write carries an
+    id, so that doing it again isn't doing it twice.
     Cancelling a call doesn't take back what was on its way.
     """
 

@@ -10,19 +10,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from perdure.clock import new_dice
 from perdure.errors import StoreUnavailable
 
 T = TypeVar("T")
 
-PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+PATIENCE_SECONDS = 3.0
+_FIRST_SECONDS = 0.05
+_LONGEST_SECONDS = 1.6
 
 
-async def repeat(ask: Callable[[], Awaitable[T]]) -> T:
-    """What `ask` gives; asked again for some three seconds while it raises StoreUnavailable."""
+async def repeat(ask: Callable[[], Awaitable[T]], *, patience_seconds: float = PATIENCE_SECONDS) -> T:
+    """What `ask` gives; asked again for so long while it raises StoreUnavailable."""
     try:
         return await ask()
     except StoreUnavailable:
-        return await _repeat_after_pauses(ask)
+        return await _repeat_after_pauses(ask, patience_seconds)
 
 
 async def repeat_and_tell(ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
@@ -30,16 +33,19 @@ async def repeat_and_tell(ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
     try:
         return await ask(), False
     except StoreUnavailable:
-        return await _repeat_after_pauses(ask), True
+        return await _repeat_after_pauses(ask, PATIENCE_SECONDS), True
 
 
-async def _repeat_after_pauses(ask: Callable[[], Awaitable[T]]) -> T:
-    *pauses, last = PAUSES_SECONDS
-    for pause in pauses:
+async def _repeat_after_pauses(ask: Callable[[], Awaitable[T]], patience_seconds: float) -> T:
+    """Pauses grow, with jitter: when a server comes back, its clients don't all ask at one moment."""
+    dice, longest, waited = new_dice(), _FIRST_SECONDS, 0.0
+    while True:
+        pause = longest * dice.uniform(0.5, 1.0)
         await asyncio.sleep(pause)
+        waited += pause
         try:
             return await ask()
         except StoreUnavailable:
-            continue
-    await asyncio.sleep(last)
-    return await ask()
+            if waited >= patience_seconds:
+                raise
+        longest = min(2 * longest, _LONGEST_SECONDS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import partial
 
 from perdure.backends.protocol import Tasks
-from perdure.client.repeating import repeat
+from perdure.client.repeating import PATIENCE_SECONDS, repeat
 from perdure.clock import Clock, duration_micros
 from perdure.model.instance import Outcome
 from perdure.model.options import Duration
@@ -15,6 +15,9 @@ _LONGEST_SECONDS = 60.0
 """One question to the store. Each also finds out that the instance was removed, or the store moved."""
 
 _CHECK_SECONDS = 1.0
+
+_OUTAGE_SECONDS = 60.0
+"""Who waits for days doesn't give up because a server is restarted."""
 
 
 async def wait_for_outcome(
@@ -31,11 +34,17 @@ async def wait_for_outcome(
     """
     longest = _LONGEST_SECONDS if check is None else _CHECK_SECONDS
     ends_at = None if timeout is None else clock.monotonic() + duration_micros(timeout) / 1_000_000
+
+    def left() -> float:
+        return math.inf if ends_at is None else max(0.0, ends_at - clock.monotonic())
+
     while True:
         if check is not None:
             check()
-        left = longest if ends_at is None else max(0.0, ends_at - clock.monotonic())
-        outcome = await repeat(partial(store.wait_for_outcome, instance_id, min(left, longest)))
+        outcome = await repeat(
+            lambda: store.wait_for_outcome(instance_id, min(left(), longest)),
+            patience_seconds=min(max(left(), PATIENCE_SECONDS), _OUTAGE_SECONDS),
+        )
         if outcome is not None:
             return outcome
         if ends_at is not None and clock.monotonic() >= ends_at:

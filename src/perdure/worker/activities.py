@@ -105,7 +105,8 @@ class Activities:
         if isinstance(end, ActivityResult):
             self._report(task, end, None)
         elif end is None:
-            attempt.logger.warning("activity %s lost its lease; how it ended isn't recorded", task.name)
+            # Hundreds may do so at once; the worker has said why, once and loudly.
+            attempt.logger.info("activity %s lost its lease; how it ended isn't recorded", task.name)
         else:
             _log(attempt, end)
             has_next = isinstance(end, (ActivityRetry, ActivityReleased))

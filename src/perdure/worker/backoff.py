@@ -20,22 +20,28 @@ HOPELESS = (StoreSealed, SchemaMismatch)
 
 
 class Backoff:
-    """Growing pauses with jitter. The first failure of a row is logged, and that it is over; the rest isn't."""
+    """Growing pauses with jitter. The first failure of a row is logged, and that it is over; the rest isn't.
+
+    A pause is as long as the row of failures so far, not longer for their number: hundreds may fail at one moment.
+    """
 
     def __init__(self, logger: logging.Logger, what: str) -> None:
         self._logger = logger
         self._what = what
         self._failures = 0
+        self._failing_since = 0.0
         self._dice = new_dice()
 
     def failed(self, problem: BaseException) -> float:
         """Note a failure; how many seconds to wait now."""
+        now = asyncio.get_running_loop().time()
         if self._failures == 0:
+            self._failing_since = now
             self._logger.warning(
                 "%s failed, trying again until it works: %s: %s", self._what, type(problem).__name__, problem
             )
         self._failures += 1
-        longest = min(_FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10), _LONGEST_SECONDS)
+        longest = min(max(now - self._failing_since, _FIRST_SECONDS), _LONGEST_SECONDS)
         return longest * self._dice.uniform(0.5, 1.0)
 
     def worked(self) -> None:

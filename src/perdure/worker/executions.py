@@ -77,6 +77,7 @@ class Executions:
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self._backoff = Backoff(logger, "giving leases on instances back")
+        self._writing = Backoff(logger, "writing checkpoints")
         self._seats: dict[int, Seat] = {}
         self._idle: OrderedDict[int, Seat] = OrderedDict()
         self._ready: list[Seat] = []
@@ -309,6 +310,7 @@ class Executions:
 
     def _accept(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
         """The step is durable: begin what came back with it, and go on."""
+        self._writing.worked()
         self._hand_back.settle(step.offer, outcome.activities)
         assert seat.execution is not None
         seat.execution.committed(outcome)
@@ -352,7 +354,7 @@ class Executions:
             self._links.uncertain()
         seat.unload()
         if is_unknown or isinstance(problem, StoreFilling):
-            self._logger.warning("a checkpoint of %s may not have been written: %s", seat.instance_id, problem)
+            self._writing.failed(problem)  # for the log: the step isn't repeated as it is
             self._apart(seat, partial(self._release, seat))
         else:
             self._apart(seat, partial(self._mark_stuck, seat, problem))

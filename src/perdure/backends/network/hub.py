@@ -30,7 +30,7 @@ class Hub(hub.Hub):
 
     def __init__(self, key: str, network: Network, clock: Clock) -> None:
         super().__init__(key, clock)
-        self.workers: set[int] = set()
+        self.workers: set[int | None] = set()
         """The keys of this process's own."""
         name, self._origin = network.url, random_id()
         self._polled_at = 0.0

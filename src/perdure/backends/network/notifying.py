@@ -23,7 +23,7 @@ _STEADY_SECONDS = 10.0  # so long a connection must have held, for the next paus
 class Announcer:
     """Tells other processes what commits made ready, one notice at a time: the next one gathers meanwhile."""
 
-    def __init__(self, herald: Herald, name: str, origin: bytes, own_workers: Container[int]) -> None:
+    def __init__(self, herald: Herald, name: str, origin: bytes, own_workers: Container[int | None]) -> None:
         self._herald = herald
         self._connection = Reconnecting(herald, f"{name} (notices)")
         self._outgoing = Outgoing(origin)

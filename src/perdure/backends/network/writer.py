@@ -41,7 +41,7 @@ class Writer(CommitterThread[None]):
         link: Link,
         name: str,
         clock: Clock,
-        workers: Container[int],
+        workers: Container[int | None],
         tell: Tell,
         poll: Callable[[], None],
     ) -> None:

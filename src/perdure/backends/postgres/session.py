@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class PostgresSession:
         self._dsn = dsn
         self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._connection: asyncpg.Connection | None = None
         self._texts: dict[str, tuple[str, bool, bool]] = {}
         self._prefix = "perdure_" if options.schema is None else f'"{options.schema}".perdure_'
         self.is_in_transaction = False
@@ -91,7 +91,7 @@ class PostgresSession:
             loop.close()
 
     @property
-    def connection(self) -> asyncpg.Connection[asyncpg.Record]:
+    def connection(self) -> asyncpg.Connection:
         if self._connection is None:
             raise ConnectionError("the connection isn't open")
         return self._connection
@@ -140,7 +140,7 @@ class PostgresSession:
                     self._connection.terminate()
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Generator[None]:
         """What is read within it is of one moment."""
         self.run(self.connection.execute("begin isolation level repeatable read read only"))
         self.is_in_transaction = True

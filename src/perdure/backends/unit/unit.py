@@ -100,7 +100,7 @@ class Unit:
         while len(self._activities) > _MOST_ROWS:
             del self._activities[next(iter(self._activities))]
 
-    def committed_among_others(self, workers: Container[int]) -> None:
+    def committed_among_others(self, workers: Container[int | None]) -> None:
         """The last changes are written too. Keep only what these workers hold: hardly ever somebody else writes that."""
         self._written()
         for key in self._touched:

@@ -1,0 +1,63 @@
+"""Workers are killed with -9 every second, the store goes away twice, and nothing is lost, doubled, or held twice; see `audit`."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.chaos.fleet import Server
+from tests.chaos.run import Plan, run
+
+STORES = ("sqlite",)
+
+SHORT = Plan(instances=300, workers=3, seconds=9.0, server_restart_at=2.5, server_kill_at=5.5, server_away_seconds=1.5)
+LONG = Plan(instances=2_000, workers=4, seconds=60.0, server_restart_at=15.0, server_kill_at=35.0)
+
+
+class LockedFile:
+    """SQLite has no server: as good as away is a file whose lock another program keeps."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def restart(self) -> None:
+        self.kill()
+        time.sleep(1.5)
+        self.start()
+
+    def kill(self) -> None:
+        self._connection = sqlite3.connect(self._path, timeout=20, isolation_level=None, check_same_thread=False)
+        self._connection.execute("begin immediate")
+
+    def start(self) -> None:
+        assert self._connection is not None
+        self._connection.close()
+
+
+class Place(msgspec.Struct, frozen=True):
+    url: str
+    server: Server
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    path = tmp_path / "chaos.db"
+    return Place(f"sqlite:///{path}?lock_timeout_seconds=0.5", LockedFile(path))
+
+
+async def test_killed_workers_leave_nothing_undone_and_do_nothing_twice(place: Place, tmp_path: Path) -> None:
+    report = await run(place.url, tmp_path, SHORT, place.server)
+
+    assert not report.problems, str(report)
+
+
+@pytest.mark.soak
+async def test_so_it_is_for_a_minute_and_two_thousand_instances(place: Place, tmp_path: Path) -> None:
+    report = await run(place.url, tmp_path, LONG, place.server)
+
+    assert not report.problems, str(report)
