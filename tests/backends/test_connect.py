@@ -10,6 +10,7 @@ import pytest
 
 from perdure.backends.connect import connect
 from perdure.backends.memory import MemoryBackend
+from perdure.backends.redis import RedisBackend
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.errors import ConfigurationError
 from perdure.model.instance import State
@@ -54,9 +55,23 @@ def test_options_come_from_the_query_and_from_keywords_which_go_before(tmp_path:
 
 
 @pytest.mark.parametrize(
+    "url",
+    ["redis://localhost/0", "rediss://user:secret@host:7000/2", "redis+cluster://host:7000", "rediss+cluster://host"],
+)
+def test_redis_urls(url: str) -> None:
+    backend = connect(f"{url}?prefix=shop&ssl_ca_certs=ca.pem", timeout_seconds=5)
+    assert isinstance(backend, RedisBackend)
+    assert backend.prefix == "shop"
+    assert backend.url == url.replace(":secret", "")
+
+
+@pytest.mark.parametrize(
     ("url", "options", "says"),
     [
-        ("oracle://host/db", {}, "no store has the scheme 'oracle'. There are memory, sqlite"),
+        ("redis://localhost/0?prefix={a}", {}, "prefix is '{a}'; it must be a text without braces"),
+        ("redis://localhost/0?socket_timeout=3", {}, "no option socket_timeout; there are prefix"),
+        ("redis://localhost/0", {"timeout_seconds": 0}, "must be a number of seconds over 0"),
+        ("oracle://host/db", {}, "no store has the scheme 'oracle'. There are memory, redis"),
         ("orders.db", {}, "is no store's URL.*sqlite:/// before it"),
         ("sqlite:orders.db", {}, "is no store's URL"),
         ("sqlite://orders.db", {}, "three slashes"),

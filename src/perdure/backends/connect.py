@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from perdure.backends.protocol import Backend
 from perdure.errors import ConfigurationError
@@ -17,6 +17,8 @@ def connect(url: str, **options: Any) -> Backend:
 
     Options come as keywords or in the URL's query (`sqlite:///orders.db?synchronous=normal`); a keyword goes before.
     SQLite: `synchronous` ("full", "normal"), `lock_timeout_seconds`, `migrate` (false: refuse an older schema).
+    Redis: `prefix`, `timeout_seconds`, `migrate`, `db`, and redis-py's options of TLS (`ssl_ca_certs`, …); `rediss://` is over
+    TLS, `redis+cluster://` and `rediss+cluster://` name a node of a cluster.
 
     Raises ConfigurationError for a URL or an option that isn't known.
     """
@@ -82,6 +84,18 @@ def _sqlite(url: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
     return SqliteBackend(unquote(parts.path[1:]), SqliteOptions(**values))
 
 
+def _redis(url: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
+    from perdure.backends.redis import RedisBackend, RedisOptions
+
+    # Those of TLS and the database's number are redis-py's.
+    of_driver = {name: value for name, value in options.items() if name.startswith("ssl_") or name == "db"}
+    ours = {name: value for name, value in options.items() if name not in of_driver}
+    _refuse_unknown(url, ours, RedisOptions.__struct_fields__)
+    values = {name: read(url, name, ours[name]) for name, read in _REDIS_OPTIONS.items() if name in ours}
+    plain = urlunsplit(parts._replace(query=urlencode(of_driver), fragment=""))
+    return RedisBackend(plain, RedisOptions(**values))  # type: ignore[arg-type]
+
+
 def _refuse_unknown(url: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -105,6 +119,12 @@ def _seconds(url: str, name: str, value: object) -> float:
     return seconds
 
 
+def _prefix(url: str, name: str, value: object) -> str:
+    if isinstance(value, str) and value and not set(value) & set("{}"):
+        return value
+    raise ConfigurationError(f"{url!r}: {name} is {value!r}; it must be a text without braces")
+
+
 def _flag(url: str, name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -122,4 +142,17 @@ _SQLITE_OPTIONS: dict[str, Callable[[str, str, object], object]] = {
     "migrate": _flag,
 }
 
-_STORES: dict[str, Callable[[str, SplitResult, dict[str, Any]], Backend]] = {"memory": _memory, "sqlite": _sqlite}
+_REDIS_OPTIONS: dict[str, Callable[[str, str, object], object]] = {
+    "prefix": _prefix,
+    "migrate": _flag,
+    "timeout_seconds": _seconds,
+}
+
+_STORES: dict[str, Callable[[str, SplitResult, dict[str, Any]], Backend]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "redis": _redis,
+    "rediss": _redis,
+    "redis+cluster": _redis,
+    "rediss+cluster": _redis,
+}

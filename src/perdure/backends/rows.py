@@ -6,7 +6,7 @@ its queue may claim it, WAITING if it may so from a moment on, HELD if its holde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -166,6 +166,8 @@ class InstanceRow(msgspec.Struct, eq=False, gc=False):
 
     revision: int = 0
     """Drawn anew with each write, where several write: a row that was read is unchanged while it stands there."""
+    indexed: Mapping[tuple[bytes, bytes], int] | None = None
+    """Where the indexes have it, in a store whose indexes are its own."""
     started_event: ExecutionStarted | None = None
     pending: list[PendingEvent] | None = None
     """None: not read yet, there are some."""
@@ -252,6 +254,7 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
     details: bytes | None = None
 
     revision: int = 0
+    indexed: Mapping[tuple[bytes, bytes], int] | None = None
     decoded_body: ActivityBody | None = None
     is_new: bool = False
 

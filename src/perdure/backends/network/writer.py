@@ -53,6 +53,7 @@ class Writer(CommitterThread[None]):
         self._clock = clock
         self._workers = workers
         self._unit = Unit(link.tables)
+        self._unit.are_others_writing = True
         self._connection = Reconnecting(link, name)
         self._dice = new_dice()
         self._measured_at = 0.0
@@ -119,6 +120,7 @@ class Writer(CommitterThread[None]):
 
     def _try(self, part: list[Job], halves: Halves[Job], *, is_fresh: bool = False) -> None:
         for conflicts in range(1, _CONFLICTS + 1):
+            self._unit.conflicts = conflicts - 1
             applying = _Applying(self._unit, part)
             try:
                 applying.run(self._clock.now())

@@ -45,8 +45,8 @@ def write_checkpoint(unit: Unit, row: InstanceRow, step: CompleteWorkflowTask | 
     unit.change(row)
     offer = step.offer
     if offer is None:
-        if new:
-            unit.heads.activities_moved()
+        if new and not row.suspended:
+            unit.heads.activities_added(new)
         return Checkpointed(events_bytes=grown)
     activities = hand_back_activities(unit, offer, row, new) if new else ()
     task = None if step.release or row.wake_at is None else hand_back_workflow_task(unit, offer, row)

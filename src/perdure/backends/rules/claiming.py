@@ -49,8 +49,11 @@ def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | 
 
 
 def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowTask, ...]:
-    tables, slots, now = unit.tables, transition.workflow_slots, unit.now
-    found = [tables.held_instances(transition.worker_key, now, slots)]
+    tables, now = unit.tables, unit.now
+    slots = unit.claimable(transition.workflow_slots)
+    held = tables.held_instances(transition.worker_key, now, slots)
+    found = [held]
+    unit.reread(key for _, key in held)
     for queue in dict.fromkeys(transition.workflow_queues):
         promote_instances(unit, queue)
         names, versions = transition.workflow_names, transition.versions
@@ -71,10 +74,11 @@ def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowT
 def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask, ...]:
     queues = tuple(dict.fromkeys(transition.activity_queues))
     free = free_permits(unit, queues)
+    slots = unit.claimable(transition.activity_slots)
     found: list[list[tuple[int, int, int, int]]] = []
     for queue in queues:
         permits = free.get(queue)
-        most = transition.activity_slots if permits is None else min(permits, transition.activity_slots)
+        most = slots if permits is None else min(permits, slots)
         if most > 0:
             promote_activities(unit, queue)
             names = transition.activity_names
@@ -85,7 +89,7 @@ def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask,
         row = unit.activity(key)
         assert row is not None
         candidates.append(row)
-    admitted = admit(candidates, slots=transition.activity_slots, permits=free)
+    admitted = admit(candidates, slots=slots, permits=free)
     unit.heads.activities_moved()
     return lease_activities(unit, transition.worker_key, admitted)
 

@@ -47,8 +47,8 @@ def hand_back_activities(
         if ahead is not None or free or len(candidates) > offer.activities:
             candidates = admit(candidates, slots=offer.activities, permits=free, ahead=ahead)
         tasks = lease_activities(unit, offer.worker_key, candidates)
-    if len(tasks) < len(new):
-        unit.heads.activities_moved()
+    if len(tasks) < len(new) and not instance.suspended:
+        unit.heads.activities_added([row for row in new if row.worker is None])
     return tasks
 
 

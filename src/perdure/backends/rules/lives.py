@@ -41,6 +41,7 @@ def beat(unit: Unit, worker_key: int) -> Beat:
 
 def stop_worker(unit: Unit, worker_key: int) -> None:
     give_leases_back(unit, worker_key)
+    unit.flush()
     unit.tables.delete_worker(worker_key)
     unit.worker_changed(worker_key)
     unit.wakes.worker_due(worker_key, unit.now)

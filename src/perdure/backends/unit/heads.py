@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from perdure.backends.admission import Rank
-from perdure.backends.rows import InstanceRow
+from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.unit.tables import Place
 
 
@@ -13,8 +16,9 @@ class Heads:
     __slots__ = ("activities", "has_unwritten_activities", "has_unwritten_instances", "instances", "loose")
 
     def __init__(self) -> None:
-        self.activities: dict[object, Rank | None] = {}
-        """What hand-back has found; good until an activity comes or goes that anybody may claim."""
+        self.activities: dict[tuple[Any, ...], Rank | None] = {}
+        """What hand-back has found on queues, for names, but for queues without permits. What comes is followed, and
+        when one goes that anybody could claim it is no longer good."""
         self.has_unwritten_activities = False
         """Whether one did, so that the tables don't show it yet."""
         self.instances: dict[int, Place | None] = {}
@@ -39,3 +43,14 @@ class Heads:
         """Activities have become due for anybody, or are no longer: who asks for the first one must look again."""
         self.activities.clear()
         self.has_unwritten_activities = True
+
+    def activities_added(self, rows: Iterable[ActivityRow]) -> None:
+        """New ones are due for anybody."""
+        self.has_unwritten_activities = True
+        for asked, first in self.activities.items():
+            queues, names, *exhausted = asked
+            ranks = [
+                row.rank for row in rows if row.queue in queues and row.name in names and row.queue not in exhausted
+            ]
+            if ranks:
+                self.activities[asked] = min(ranks) if first is None else min(first, *ranks)

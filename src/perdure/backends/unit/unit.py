@@ -61,6 +61,10 @@ class Unit:
         self._touched: list[int] = []
         self._receipts: dict[tuple[int, bytes], Micros] = {}
         self._running: dict[str, int] = {}
+        self.are_others_writing = False
+        """Without the unit's noticing: other processes write as well."""
+        self.conflicts = 0
+        """How often others were faster, so that this batch is applied once more."""
         self.settled = settled = Settled(tables)
         self.limits, self.worker, self.seal_target = settled.limits, settled.worker, settled.seal_target
 
@@ -120,6 +124,17 @@ class Unit:
         self._receipts.clear()
         self.settled.forget()
         self.heads.clear()
+
+    def claimable(self, slots: int) -> int:
+        """How many rows a claim may take: the more, the likelier it is that others change one of them meanwhile."""
+        return max(1, slots >> 2 * self.conflicts) if slots else 0
+
+    def reread(self, keys: Iterable[int]) -> None:
+        """Somebody has written these instances, maybe somebody else: look again, unless this batch has changed them."""
+        if self.are_others_writing:
+            for key in keys:
+                if key not in self.changes.instances:
+                    self._let_go(key)
 
     def forget_rows(self, ids: Iterable[str], instance_keys: Iterable[int], activity_keys: Iterable[int]) -> bool:
         """Forget these, as `prefetch` takes them; whether any was here."""

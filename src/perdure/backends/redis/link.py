@@ -1,0 +1,143 @@
+"""Connections to Redis: one writes, one reads, one tells, one listens."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from perdure.backends.looking import Looking
+from perdure.backends.network.link import Conflict
+from perdure.backends.redis import faults, header, judging
+from perdure.backends.redis.keys import Keys
+from perdure.backends.redis.looking import RedisLooking
+from perdure.backends.redis.options import RedisOptions
+from perdure.backends.redis.scripts import Client, Script
+from perdure.backends.redis.tables import RedisTables
+from perdure.backends.unit.changes import Changes
+from perdure.clock import Micros, random_id
+
+_ONCE_A_SECOND = 1.0
+
+_TIME = Script("return redis.call('TIME')")
+"""Of the node that has the partition."""
+
+Connect = Callable[[], Client]
+
+
+class RedisConnection:
+    """What the connections have in common."""
+
+    def __init__(self, connect: Connect, place: str, keys: Keys) -> None:
+        self._connect = connect
+        self._place = place
+        self._keys = keys
+        self._client: Client = None
+
+    def open(self) -> None:
+        self._client = self._connect()
+        self._client.execute_command("HGET", self._keys.header, "version")
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):  # it is of no use any more, whatever it says
+                client.close()
+
+    def is_lost(self, problem: BaseException) -> bool:
+        return faults.is_lost(problem)
+
+    def translated(self, problem: BaseException) -> BaseException:
+        return faults.translated(problem, self._place)
+
+
+class RedisLink(RedisConnection):
+    """The connection that writes."""
+
+    def __init__(self, connect: Connect, place: str, keys: Keys, options: RedisOptions) -> None:
+        super().__init__(connect, place, keys)
+        self.tables = RedisTables(keys)
+        self._options = options
+        self._is_prepared = False
+
+    def open(self) -> None:
+        super().open()
+        client, keys = self._client, self._keys
+        self.tables.buffer.client = client
+        self.tables.roll_back()
+        if not self._is_prepared:
+            judging.judge(client, self._place)
+            header.check(header.read_header(client, keys), self._place, migrate=self._options.migrate)
+            header.check(header.create_header(client, keys, 1), self._place, migrate=True)
+            self._try_commands()
+            self._is_prepared = True
+
+    def _try_commands(self) -> None:
+        """Whether this user may run all that batches are written by: it must not turn out in the middle of one."""
+        buffer, name = self.tables.buffer, f"tried:{random_id().hex()}"
+        hashed, placed, pushed = (self._keys.key(f"{name}:{kind}") for kind in ("hash", "zset", "list"))
+        buffer.put(hashed, b"field", b"")
+        buffer.place(placed, b"member", 0)
+        buffer.push(pushed, b"")
+        self.tables.send()
+        buffer.put(hashed, b"field", None)
+        buffer.place(placed, b"member", None)
+        buffer.drop(pushed)
+        self.tables.send()
+
+    def commit(self, changes: Changes) -> None:
+        if changes:
+            self.tables.write(changes)
+        self.tables.send()
+
+    def roll_back(self) -> None:
+        self.tables.roll_back()
+
+    def is_conflict(self, problem: BaseException) -> bool:
+        return isinstance(problem, Conflict)
+
+    def is_locked(self, problem: BaseException) -> bool:
+        return False  # nobody can keep anything locked
+
+    def now(self) -> Micros:
+        seconds, micros = _TIME.run(self._client, [self._keys.header], [])
+        return int(seconds) * 1_000_000 + int(micros)
+
+
+class RedisLooker(RedisConnection):
+    """The connection that reads."""
+
+    @property
+    def looking(self) -> Looking:
+        return RedisLooking(self._client, self._keys)
+
+
+class RedisHerald(RedisConnection):
+    """The connection that tells other processes."""
+
+    def notify(self, notice: bytes) -> None:
+        self._client.publish(self._keys.bell, notice)
+
+
+class RedisListener:
+    """The connection that listens."""
+
+    def __init__(self, connect: Connect, keys: Keys) -> None:
+        self._connect = connect
+        self._keys = keys
+
+    def listen(self, tell: Callable[[bytes | None], None], is_over: threading.Event) -> None:
+        client = self._connect()
+        try:
+            with client.pubsub(ignore_subscribe_messages=False) as listening:
+                listening.subscribe(self._keys.bell)
+                while not is_over.is_set():
+                    message = listening.get_message(timeout=_ONCE_A_SECOND)
+                    if message is None:
+                        continue
+                    if message["type"] == "subscribe":
+                        tell(None)
+                    elif message["type"] == "message":
+                        tell(message["data"])
+        finally:
+            client.close()

@@ -1,0 +1,62 @@
+"""Instances in the order of their keys, which is that of their age, out of the sets of states."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+
+from perdure.backends.redis import filters
+from perdure.backends.redis.encoding import decode_instance
+from perdure.backends.redis.keys import Keys, pack
+from perdure.backends.redis.scripts import Client, read
+from perdure.backends.rows import STATES, InstanceRow
+from perdure.model.inspection import InstanceFilter
+from perdure.model.instance import State
+
+_PAGE = 500
+
+
+def matching(
+    client: Client, keys: Keys, where: InstanceFilter, *, below: int | None = None, above: int | None = None
+) -> Iterator[InstanceRow]:
+    """Newest first, below a key; or oldest first, if they are to be above one."""
+    accepts = filters.accepts(where)
+    is_rising = above is not None
+    ends = b"-" if above is None else b"(" + pack(max(0, above)), b"+" if below is None else b"(" + pack(below)
+    if above is not None and above < 0:
+        ends = b"-", b"+"
+    found = heapq.merge(
+        *(_pages(client, keys.states[state], *ends, is_rising=is_rising) for state in filters.states(where)),
+        reverse=not is_rising,
+    )
+    while some := list(islice(found, _PAGE)):
+        values = read(client, [("HMGET", keys.instances, *some)])[0]
+        rows = (decode_instance(value) for value in values if value is not None)
+        yield from (row for row in rows if accepts(row))
+
+
+def _pages(client: Client, key: bytes, low: bytes, high: bytes, *, is_rising: bool) -> Iterator[bytes]:
+    while True:
+        name, ends = ("ZRANGEBYLEX", (low, high)) if is_rising else ("ZREVRANGEBYLEX", (high, low))
+        (page,) = read(client, [(name, key, *ends, "LIMIT", 0, _PAGE)])
+        yield from page
+        if len(page) < _PAGE:
+            return
+        if is_rising:
+            low = b"(" + page[-1]
+        else:
+            high = b"(" + page[-1]
+
+
+def count(client: Client, keys: Keys, where: InstanceFilter) -> dict[State, int]:
+    """By state; absent states have none."""
+    counts: dict[State, int] = {}
+    if filters.has_only_states(where):
+        numbers = filters.states(where)
+        found = read(client, [("ZCARD", keys.states[number]) for number in numbers]) if numbers else []
+        counts.update((STATES[number], size) for number, size in zip(numbers, found, strict=True))
+    else:
+        for row in matching(client, keys, where):
+            counts[STATES[row.state]] = counts.get(STATES[row.state], 0) + 1
+    return {state: size for state, size in counts.items() if size}

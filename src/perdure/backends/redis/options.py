@@ -1,0 +1,16 @@
+"""How a Redis store is reached and behaves."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a store; those of the connection itself stand in the URL, as redis-py takes them."""
+
+    prefix: str = "perdure"
+    """What its keys begin with: stores with different prefixes share a server."""
+    migrate: bool = True
+    """Whether to create the store, or bring an older one up to date; if not, that is refused."""
+    timeout_seconds: float = 30.0
+    """How long the server may take to answer before the connection is given up."""
