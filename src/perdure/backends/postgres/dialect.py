@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from perdure.backends.sql.dialect import Dialect, on_conflict_nothing, on_conflict_update
-from perdure.backends.sql.plan import Kind, Plan
+from perdure.backends.sql.plan import Kind, Plan, type_of
 
 _NAME = 'text collate "C"'
 
@@ -51,38 +51,7 @@ POSTGRES = Dialect(
     ),
 )
 
-_TEXTS = frozenset(
-    [
-        "instance_id",
-        "workflow",
-        "queue",
-        "version",
-        "parent_id",
-        "parent_close",
-        "created_workflow",
-        "stuck_reason",
-        "tags",
-        "name",
-    ]
-)
-_BYTES = frozenset(
-    [
-        "execution_id",
-        "parent_execution",
-        "request_id",
-        "digest",
-        "created_digest",
-        "message_id",
-        "outcome",
-        "started",
-        "events",
-        "event",
-        "last_failure",
-        "details",
-        "body",
-        "value",
-    ]
-)
+_TYPES = {"int": "bigint", "real": "double precision", "text": "text", "bytes": "bytea"}
 
 _PLACEHOLDER = re.compile(r"\?")
 
@@ -91,15 +60,6 @@ def placed(template: str, *, first: int = 1) -> str:
     """The text with numbered placeholders."""
     numbers = iter(range(first, template.count("?") + first))
     return _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", template)
-
-
-def type_of(column: str) -> str:
-    """The type of a column that a plan writes."""
-    if column in _TEXTS:
-        return "text"
-    if column in _BYTES:
-        return "bytea"
-    return "double precision" if column == "level" else "bigint"
 
 
 @cache
@@ -158,7 +118,7 @@ def _locked(table: str) -> str:
 
 def _write(kind: Kind) -> str:
     names = ", ".join(kind.columns)
-    arrays = ", ".join(f"?::{type_of(column)}[]" for column in kind.columns)
+    arrays = ", ".join(f"?::{_TYPES[type_of(column)]}[]" for column in kind.columns)
     rows = f"unnest({arrays}) as v({names})"
     keys = kind.columns[: kind.keys]
     same = " and ".join(f"t.{key} = v.{key}" for key in keys)

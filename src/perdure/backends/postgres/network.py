@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from perdure.backends.network.backend import NetworkBackend
-from perdure.backends.postgres.link import PostgresHerald, PostgresLink, PostgresListener, PostgresLooker
+from perdure.backends.postgres import faults
+from perdure.backends.postgres.link import PostgresHerald, PostgresLink, PostgresListener
 from perdure.backends.postgres.options import PostgresOptions
+from perdure.backends.postgres.session import PostgresSession
+from perdure.backends.sql.link import SqlLooker
 from perdure.clock import Clock
 
 
@@ -28,8 +31,8 @@ class PostgresNetwork:
     def link(self) -> PostgresLink:
         return PostgresLink(self._dsn, self._url, self._options)
 
-    def looker(self) -> PostgresLooker:
-        return PostgresLooker(self._dsn, self._url, self._options)
+    def looker(self) -> SqlLooker:
+        return SqlLooker(PostgresSession(self._dsn, self._options), faults, self._url)
 
     def herald(self) -> PostgresHerald | None:
         return PostgresHerald(self._dsn, self._url, self._options) if self._notices else None

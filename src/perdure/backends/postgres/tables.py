@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from perdure.backends.network.link import Conflict
 from perdure.backends.postgres.dialect import parameters_of, writing
 from perdure.backends.postgres.session import PostgresSession
@@ -14,13 +12,12 @@ from perdure.backends.sql.plan import Plan
 class PostgresTables(NetworkTables):
     """Over the session that writes."""
 
-    session: PostgresSession
-
     def __init__(self, session: PostgresSession) -> None:
-        super().__init__(session, random.Random())  # seeded by the system
+        super().__init__(session)
+        self._postgres = session
 
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
-        session = self.session
+        session = self._postgres
         if not is_last:
             session.begin()
         kinds = tuple(plan.rows)
@@ -35,6 +32,3 @@ class PostgresTables(NetworkTables):
             raise Conflict("a row has changed since it was read")
         if is_last:
             session.commit()
-
-    def commit(self) -> None:
-        self.session.commit()

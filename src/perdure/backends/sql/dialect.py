@@ -22,11 +22,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     one_of_keys: str
     """The same for integers; made by `keys`."""
     of_versions: str
-    """A clause on `version`, true if the parameter, which is given twice, is null."""
+    """A clause on `version`; its parameter, made by `texts`, is given twice."""
     has_tag: str
     """A clause on `tags`, a JSON text: parameters are a tag's name and its value."""
     contains: str
     """A clause on `instance_id`: the parameter is a part of it."""
+    any_version: object = None
+    """What is given to `of_versions` in the place of a list, for all."""
     texts: Callable[[Sequence[str]], object]
     keys: Callable[[Sequence[int]], object]
     upsert: Callable[[str, tuple[str, ...], int], str]
@@ -50,8 +52,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     clustered: str = ""
     """What follows a table whose rows are kept in its primary key."""
     revision_column: str = ""
+    has_partial_indexes: bool = True
     also: tuple[str, ...] = ()
     """What else belongs to a new schema."""
+    finish: Callable[[str], str] = str
+    """What else a statement needs."""
     fragments: frozenset[str] = frozenset(
         {
             "one_of_texts",
@@ -78,21 +83,22 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         """The template with its fragments."""
         for name in self.fragments:
             template = template.replace(f"{{{name}}}", getattr(self, name))
-        return template
+        return self.finish(template)
 
 
 def on_conflict_update(table: str, columns: tuple[str, ...], keys: int) -> str:
     """As SQLite and PostgreSQL say it."""
     changes = ", ".join(f"{column} = excluded.{column}" for column in columns[keys:])
-    return f"{_insert(table, columns)} on conflict ({', '.join(columns[:keys])}) do update set {changes}"
+    return f"{insert(table, columns)} on conflict ({', '.join(columns[:keys])}) do update set {changes}"
 
 
 def on_conflict_nothing(table: str, columns: tuple[str, ...]) -> str:
     """As SQLite and PostgreSQL say it."""
-    return f"{_insert(table, columns)} on conflict do nothing"
+    return f"{insert(table, columns)} on conflict do nothing"
 
 
-def _insert(table: str, columns: tuple[str, ...]) -> str:
+def insert(table: str, columns: tuple[str, ...]) -> str:
+    """A statement that inserts a row."""
     return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
 
 

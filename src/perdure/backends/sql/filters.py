@@ -40,7 +40,7 @@ def _states(states: frozenset[object]) -> Condition:
 
 def _prefix(prefix: str) -> Condition:
     # A range, which the unique index serves; substr holds for what sorts oddly at its upper end.
-    return Condition("instance_id >= ? and substr(instance_id, 1, length(?)) = ?", (prefix, prefix, prefix))
+    return Condition("instance_id >= ? and substr(instance_id, 1, ?) = ?", (prefix, len(prefix), prefix))
 
 
 def _equals(column: str) -> Callable[[object], Condition]:

@@ -11,8 +11,8 @@ from abc import abstractmethod
 
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
+from perdure.backends.sql.driven import DrivenSession
 from perdure.backends.sql.plan import Plan, plan
-from perdure.backends.sql.session import Session
 from perdure.backends.sql.tables import SqlTables
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.tables import Survey
@@ -28,19 +28,17 @@ _BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
 class NetworkTables(SqlTables):
     """All but how a plan is written."""
 
-    def __init__(self, session: Session, dice: random.Random) -> None:
+    session: DrivenSession
+
+    def __init__(self, session: DrivenSession) -> None:
         super().__init__(session)
         self.generation = 0
-        self._dice = dice
+        self._dice = random.Random()  # seeded by the system
         self._buckets: dict[str, int | None] = {}
 
     @abstractmethod
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
         """Write it, and commit if it is the last one of its batch. Raises Conflict."""
-
-    @abstractmethod
-    def commit(self) -> None:
-        """End the transaction, if one is open."""
 
     def write(self, changes: Changes) -> None:
         self.write_plan(self._plan(changes), is_last=False)
@@ -50,7 +48,7 @@ class NetworkTables(SqlTables):
         if changes:
             self.write_plan(self._plan(changes), is_last=True)
         else:
-            self.commit()
+            self.session.commit()
         self._buckets.clear()
 
     def _plan(self, changes: Changes) -> Plan:

@@ -93,6 +93,49 @@ _values = {
 }
 
 
+_TEXTS = frozenset(
+    [
+        "instance_id",
+        "workflow",
+        "queue",
+        "version",
+        "parent_id",
+        "parent_close",
+        "created_workflow",
+        "stuck_reason",
+        "tags",
+        "name",
+    ]
+)
+_BYTES = frozenset(
+    [
+        "execution_id",
+        "parent_execution",
+        "request_id",
+        "digest",
+        "created_digest",
+        "message_id",
+        "outcome",
+        "started",
+        "events",
+        "event",
+        "last_failure",
+        "details",
+        "body",
+        "value",
+    ]
+)
+
+
+def type_of(column: str) -> Literal["int", "real", "text", "bytes"]:
+    """The type of a column that a plan writes."""
+    if column in _TEXTS:
+        return "text"
+    if column in _BYTES:
+        return "bytes"
+    return "real" if column == "level" else "int"
+
+
 class Plan(msgspec.Struct):
     """Rows by kind, and the revisions that rows must still have."""
 

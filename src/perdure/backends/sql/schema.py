@@ -21,12 +21,31 @@ to 64 bytes, {data} is bytes of any length.
 
 from __future__ import annotations
 
+import msgspec
+
 from perdure.backends.sql.dialect import Dialect
 from perdure.backends.sql.session import Session
 from perdure.clock import Micros
 from perdure.errors import SchemaMismatch
 
-Migration = tuple[str, ...]
+
+class Index(msgspec.Struct, frozen=True):
+    """An index of some rows. A database that has indexes of all rows only has one of `whole`, or none if that is None."""
+
+    table: str
+    name: str
+    columns: str
+    only: str
+    whole: str | None
+
+    def text(self, dialect: Dialect) -> str | None:
+        made = f"create index perdure_{self.table}_{self.name} on perdure_{self.table}"
+        if dialect.has_partial_indexes:
+            return f"{made} ({self.columns}) where {self.only}"
+        return None if self.whole is None else f"{made} ({self.whole})"
+
+
+Migration = tuple[str | Index, ...]
 
 _FIRST: Migration = (
     """create table perdure_instances (
@@ -71,14 +90,21 @@ _FIRST: Migration = (
         outcome {data},
         started {data}{revision_column}
     )""",
-    "create index perdure_instances_ready on perdure_instances (queue, priority desc, key) where phase = 1",
-    "create index perdure_instances_waiting on perdure_instances (queue, wake_at) where phase = 2",
-    "create index perdure_instances_held on perdure_instances (worker, wake_at) where phase = 3",
+    Index(
+        "instances", "ready", "queue, priority desc, key", only="phase = 1", whole="phase, queue, priority desc, key"
+    ),
+    Index("instances", "waiting", "queue, wake_at", only="phase = 2", whole="phase, queue, wake_at"),
+    Index("instances", "held", "worker, wake_at", only="phase = 3", whole="phase, worker, wake_at"),
     "create index perdure_instances_ended on perdure_instances (ended_at)",
-    "create index perdure_instances_failed on perdure_instances (state) where state > 1",
-    """create index perdure_instances_deadline on perdure_instances (deadline_at)
-        where deadline_at is not null and ended_at is null""",
-    "create index perdure_instances_parent on perdure_instances (parent_id) where parent_id is not null",
+    Index("instances", "failed", "state", only="state > 1", whole="state"),
+    Index(
+        "instances",
+        "deadline",
+        "deadline_at",
+        only="deadline_at is not null and ended_at is null",
+        whole="ended_at, deadline_at",
+    ),
+    Index("instances", "parent", "parent_id", only="parent_id is not null", whole="parent_id"),
     """create table perdure_executions (
         instance_key {int} not null,
         number {int} not null,
@@ -126,13 +152,25 @@ _FIRST: Migration = (
         body {data} not null{revision_column}
     )""",
     "create index perdure_activities_instance on perdure_activities (instance_key, number)",
-    """create index perdure_activities_ready on perdure_activities (queue, priority desc, instance_key, number)
-        where phase = 1""",
-    "create index perdure_activities_waiting on perdure_activities (queue, due_at) where phase = 2",
-    """create index perdure_activities_expiring on perdure_activities (expires_at)
-        where expires_at is not null and worker is null""",
-    "create index perdure_activities_limited on perdure_activities (queue) where limited = 1 and worker is not null",
-    "create index perdure_activities_told on perdure_activities (worker) where cancel_requested = 1",
+    Index(
+        "activities",
+        "ready",
+        "queue, priority desc, instance_key, number",
+        only="phase = 1",
+        whole="phase, queue, priority desc, instance_key, number",
+    ),
+    Index("activities", "waiting", "queue, due_at", only="phase = 2", whole="phase, queue, due_at"),
+    Index(
+        "activities",
+        "expiring",
+        "expires_at",
+        only="expires_at is not null and worker is null",
+        whole="worker, expires_at",
+    ),
+    Index("activities", "limited", "queue", only="limited = 1 and worker is not null", whole="limited, queue, worker"),
+    Index(
+        "activities", "told", "worker", only="cancel_requested = 1", whole=None
+    ),  # few are of a worker: 'expiring' finds them
     """create table perdure_workers (
         key {int} primary key,
         name {name} not null,
@@ -222,16 +260,21 @@ def migrate(session: Session, now: Micros, migrations: tuple[tuple[Migration, in
     found, _ = read_version(session)
     for version, (statements, oldest_code) in enumerate(migrations, start=1):
         if version > found:
-            for statement in (*statements, *(session.dialect.also if version == 1 else ())):
+            for statement in _texts(session.dialect, version, statements):
                 session.execute(statement)
             session.execute(_RECORD, (version, oldest_code, now))
+
+
+def _texts(dialect: Dialect, version: int, migration: Migration) -> list[str]:
+    texts = (each.text(dialect) if isinstance(each, Index) else each for each in migration)
+    return [*filter(None, texts), *(dialect.also if version == 1 else ())]
 
 
 def as_text(dialect: Dialect) -> str:
     """All statements that make a new schema, for those who apply migrations themselves."""
     made = [CREATE_VERSIONS]
     for version, (statements, oldest_code) in enumerate(MIGRATIONS, start=1):
-        made += (*statements, *(dialect.also if version == 1 else ()))
+        made += _texts(dialect, version, statements)
         made.append(f"insert into perdure_schema values ({version}, {oldest_code}, 0)")
     return "".join(f"{dialect.fill(statement)};\n" for statement in made)
 

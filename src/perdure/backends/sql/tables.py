@@ -25,6 +25,7 @@ class SqlTables:
         self.session = session
         self._execute = session.execute
         self._texts, self._keys = dialect.texts, dialect.keys
+        self._any_version = dialect.any_version
         self._put_setting = dialect.upsert("perdure_settings", ("kind", "name", "value"), 2)
         self._put_seal = dialect.upsert("perdure_seal", ("id", "target"), 1)
         self._put_blob = dialect.insert_once("perdure_blobs", ("id", "instance_key", "data"))
@@ -84,7 +85,7 @@ class SqlTables:
     def ready_instances(
         self, queue: str, names: frozenset[str], versions: frozenset[str] | None, limit: int, *, lock: bool = False
     ) -> list[Place]:
-        of_versions = None if versions is None else self._texts(sorted(versions))
+        of_versions = self._any_version if versions is None else self._texts(sorted(versions))
         statement = sql.CLAIMABLE_INSTANCES if lock else sql.READY_INSTANCES
         parameters = (queue, self._texts(sorted(names)), of_versions, of_versions, limit)
         return self._execute(statement, parameters).fetchall()
@@ -115,7 +116,7 @@ class SqlTables:
     def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
         worker = claim.worker_key
         names = self._texts(sorted(claim.workflow_names))
-        versions = None if claim.versions is None else self._texts(sorted(claim.versions))
+        versions = self._any_version if claim.versions is None else self._texts(sorted(claim.versions))
         activity_names = self._texts(sorted(claim.activity_names))
         parameters: list[object] = [worker, now, worker, now, worker]
         for queue in claim.workflow_queues:

@@ -60,7 +60,7 @@ _COUNT_ALL = """with everything(n) as (select count(*) from perdure_instances),
 def count_instances(session: Session, where: InstanceFilter) -> dict[State, int]:
     text, parameters = where_clause(conditions(where))
     statement = f"select state, count(*) from perdure_instances {text} group by state" if text else _COUNT_ALL
-    return {STATES[state]: count for state, count in session.execute(statement, parameters).fetchall() if count}
+    return {STATES[state]: int(count) for state, count in session.execute(statement, parameters).fetchall() if count}
 
 
 def where_clause(clauses: list[Condition]) -> tuple[str, list[Any]]:

@@ -1,0 +1,21 @@
+"""The tables in MySQL and MariaDB."""
+
+from __future__ import annotations
+
+from perdure.backends.mysql.session import MysqlSession
+from perdure.backends.mysql.writing import statements_of
+from perdure.backends.sql.network_tables import NetworkTables
+from perdure.backends.sql.plan import Plan
+
+
+class MysqlTables(NetworkTables):
+    """Over the session that writes."""
+
+    def __init__(self, session: MysqlSession) -> None:
+        super().__init__(session)
+        self._mysql = session
+
+    def write_plan(self, plan: Plan, *, is_last: bool) -> None:
+        session = self._mysql
+        statements = statements_of(plan, self.generation, session.text_of, session.literal)
+        session.write(statements, commits=is_last)

@@ -1,0 +1,156 @@
+"""A connection of an asynchronous driver, used synchronously from the thread that it belongs to, on an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from perdure.backends.sql.dialect import Dialect
+
+T = TypeVar("T")
+
+
+class Rows:
+    """What a statement gave."""
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
+        self._rows = rows
+        self.rowcount = rowcount
+
+    def fetchone(self) -> Any:
+        return tuple(self._rows[0]) if self._rows else None
+
+    def fetchall(self) -> list[Any]:
+        return [tuple(row) for row in self._rows]
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A template as the driver takes it."""
+
+    text: str
+    gives_rows: bool
+    is_plain: bool
+    """It neither locks nor writes."""
+
+
+class DrivenSession(ABC):
+    """Opens a transaction by itself, before the first statement that locks or writes; `commit` ends it."""
+
+    dialect: Dialect
+    begin_snapshot: str
+    """What begins a transaction that reads of one moment."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._statements: dict[str, Statement] = {}
+        self.is_in_transaction = False
+
+    # --- what each driver has of its own
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Raises the driver's errors, or OSError."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Say good-bye, if there is a connection. May raise anything."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Let go of the connection, if there is one, without a word. Raises nothing."""
+
+    @abstractmethod
+    def text_of(self, template: str) -> str:
+        """The template as the driver takes it."""
+
+    @abstractmethod
+    async def ask(self, statement: Statement, parameters: Sequence[Any]) -> Rows: ...
+
+    @abstractmethod
+    async def control(self, text: str) -> None:
+        """Begin or end a transaction."""
+
+    # --- the connection
+
+    def open(self) -> None:
+        """Raises the driver's errors, or OSError."""
+        self.close()
+        self._loop = asyncio.new_event_loop()
+        try:
+            self.run(self.connect())
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """However it is. Raises nothing."""
+        loop, self._loop = self._loop, None
+        self.is_in_transaction = False
+        if loop is None:
+            return
+        try:
+            loop.run_until_complete(self.disconnect())
+        except (Exception, asyncio.CancelledError):
+            self.abort()
+        finally:
+            loop.close()
+
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return self._loop.run_until_complete(doing)
+
+    # --- statements
+
+    def execute(self, template: str, parameters: Sequence[Any] = (), /) -> Rows:
+        statement = self.prepared(template)
+        if not statement.is_plain:
+            self.begin()
+        return self.run(self.ask(statement, parameters))
+
+    def prepared(self, template: str) -> Statement:
+        statement = self._statements.get(template)
+        if statement is None:
+            text = self.text_of(template)
+            gives_rows = text.lstrip().lower().startswith(("select", "with"))
+            statement = Statement(text, gives_rows, gives_rows and "for update" not in text)
+            self._statements[template] = statement
+        return statement
+
+    def begin(self) -> None:
+        if not self.is_in_transaction:
+            self.run(self.control("begin"))
+            self.is_in_transaction = True
+
+    def commit(self) -> None:
+        if self.is_in_transaction:
+            self.is_in_transaction = False
+            self.run(self.control("commit"))
+
+    def roll_back(self) -> None:
+        """Raises nothing: a connection that can't do it is found to be lost by the next statement."""
+        if self.is_in_transaction:
+            self.is_in_transaction = False
+            try:
+                self.run(self.control("rollback"))
+            except Exception:
+                self.abort()
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """What is read within it is of one moment."""
+        self.run(self.control(self.begin_snapshot))
+        self.is_in_transaction = True
+        try:
+            yield
+        finally:
+            self.roll_back()
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool: ...

@@ -1,0 +1,103 @@
+"""The connections of SQL stores behind a network: what those that write and those that read have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+from perdure.backends.looking import Looking
+from perdure.backends.sql import schema
+from perdure.backends.sql.driven import DrivenSession
+from perdure.backends.sql.looking import SqlLooking
+from perdure.backends.sql.network_tables import NetworkTables
+from perdure.backends.unit.changes import Changes
+from perdure.clock import Micros
+
+
+class Faults(Protocol):
+    """A driver's errors, and what to do about each."""
+
+    def is_lost(self, problem: BaseException) -> bool: ...
+
+    def is_conflict(self, problem: BaseException) -> bool: ...
+
+    def is_locked(self, problem: BaseException) -> bool: ...
+
+    def translated(self, problem: BaseException, place: str) -> BaseException: ...
+
+
+class SqlConnection:
+    """A session whose errors are understood."""
+
+    def __init__(self, session: DrivenSession, faults: Faults, place: str) -> None:
+        """`place` names the store in what is said to people."""
+        self._session = session
+        self._faults = faults
+        self._place = place
+
+    def open(self) -> None:
+        self._session.open()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def is_lost(self, problem: BaseException) -> bool:
+        return self._faults.is_lost(problem)
+
+    def translated(self, problem: BaseException) -> BaseException:
+        return self._faults.translated(problem, self._place)
+
+
+class SqlLooker(SqlConnection):
+    """The connection that reads."""
+
+    @property
+    def looking(self) -> Looking:
+        return SqlLooking(self._session)
+
+
+class SqlLink(SqlConnection):
+    """The connection that writes."""
+
+    now_text: str
+    """Asks for the server's time."""
+
+    def __init__(self, tables: NetworkTables, faults: Faults, place: str, *, may_migrate: bool) -> None:
+        super().__init__(tables.session, faults, place)
+        self.tables = tables
+        self._may_migrate = may_migrate
+        self._is_prepared = False
+
+    @abstractmethod
+    def judge(self) -> None:
+        """Refuse a server that can't be used, warn of one that may lose what it acknowledges. Raises StoreError."""
+
+    @abstractmethod
+    def migrate(self) -> None:
+        """Bring the schema up to date, one process at a time."""
+
+    def open(self) -> None:
+        super().open()
+        if not self._is_prepared:
+            self.judge()
+            if not schema.is_current(self._session, self._place):
+                if not self._may_migrate:
+                    raise schema.outdated(self._session, self._place)
+                self.migrate()
+            self._is_prepared = True
+
+    def commit(self, changes: Changes) -> None:
+        self.tables.write_last(changes)
+
+    def roll_back(self) -> None:
+        self._session.roll_back()
+
+    def now(self) -> Micros:
+        at: Micros = self._session.execute(self.now_text).fetchone()[0]
+        return at
+
+    def is_conflict(self, problem: BaseException) -> bool:
+        return self._faults.is_conflict(problem)
+
+    def is_locked(self, problem: BaseException) -> bool:
+        return self._faults.is_locked(problem)
