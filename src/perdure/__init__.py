@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perdure.client.handle import Handle
     from perdure.client.listing import Stats
     from perdure.client.queues import Queues
+    from perdure.client.transactional import TransactionalClient
     from perdure.engine.limits import Limits
     from perdure.errors import (
         ActivityError,
@@ -87,6 +88,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "client.handle": ("Handle",),
     "client.listing": ("Stats",),
     "client.queues": ("Queues",),
+    "client.transactional": ("TransactionalClient",),
     "worker.worker": ("Worker",),
     "backends.connect": ("connect",),
     "moving": (
@@ -219,6 +221,7 @@ __all__ = [
     "Handle",
     "Stats",
     "Queues",
+    "TransactionalClient",
     "Worker",
     "connect",
     "copy_store",

@@ -83,6 +83,7 @@ class Orchestrator(Client):
 
     async def _create(self, asked: CreateInstance) -> Created | Existing:
         """In the worker's hands from the start, if it has room."""
+        self._outside()
         taken = self._worker._create(asked)
         if taken is not None:
             with suppress(StoreUnavailable):  # whether it took place isn't known: repeating it tells
@@ -92,6 +93,7 @@ class Orchestrator(Client):
         return await super()._create(asked)
 
     async def _send(self, asked: AppendEvent) -> Appended | NotAppended:
+        self._outside()
         taken = self._worker._append(asked)
         if taken is not None:
             with suppress(StoreUnavailable):

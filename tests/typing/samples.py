@@ -280,6 +280,11 @@ async def clients(client: Client) -> None:
         ),
         Handle[Receipt],
     )
+    inside = client.using(object())
+    assert_type(await inside.start(checkout.with_options(instance_id="7"), Order("7", 1)), Handle[Receipt])
+    assert_type(await inside.start(plain_workflow, text="a"), Handle[str])
+    await inside.signal("7", approval, Approval("me"), idempotency_key="once")
+    await inside.signal("7", wake)
     assert_type(client.handle("7", workflow=checkout), Handle[Receipt])
     assert_type(client.handle("7"), Handle[Any])
     await client.signal("7", approval, Approval("me"), idempotency_key="once")

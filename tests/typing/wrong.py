@@ -120,6 +120,9 @@ async def clients(client: Client) -> None:
     await client.signal("7", wake, 3)  # error: signal value
     await client.signal("7", either, 3.5)  # error: signal value
     published: str = await client.read("7", "progress", int)  # error: result type
+    await client.using(object()).start(checkout, "7")  # error: argument type
+    await client.using(object()).signal("7", approval, "me")  # error: signal value
+    await client.using(object()).run(checkout, Order("7", 1))  # error: no such method
     checkout.with_options(start_signal=approval(3))  # error: signal value
     checkout.with_options(start_signal=approval)  # error: a signal without its value
     print(text, handle, other, result, published)

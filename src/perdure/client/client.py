@@ -9,21 +9,22 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from perdure.app import App
 from perdure.backends.connect import connect
+from perdure.backends.joining.protocol import Joinable
 from perdure.backends.protocol import Backend
 from perdure.client.attempts import Attempts
 from perdure.client.endings import Endings
-from perdure.client.existing import is_same_start
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.handle import Handle
-from perdure.client.identity import derived_id
 from perdure.client.listing import Stats, prune_instances, read_history, read_instances, read_stats
 from perdure.client.queues import Queues
+from perdure.client.refusals import check_taken, nobody
 from perdure.client.repeating import repeat, repeat_and_tell
-from perdure.client.starting import already_exists, check_registered, creation, signal_received
+from perdure.client.sending import Sending
+from perdure.client.transactional import TransactionalClient
 from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock, SystemClock, duration_micros, random_id
-from perdure.errors import ConfigurationError, InstanceNotFinished, InstanceNotFound, InstanceNotRunning
-from perdure.model.event import CancelRequested, SignalReceived
+from perdure.errors import ConfigurationError, InstanceNotFinished, StoreUsageError
+from perdure.model.event import CancelRequested
 from perdure.model.inspection import HistoryEvent, Page, PendingActivity
 from perdure.model.instance import Execution, Instance, Outcome, State
 from perdure.model.names import check_name
@@ -82,8 +83,8 @@ class Client:
         self._payloads = Payloads() if app is None else app.payloads
         self._endings = Endings(app, self._payloads)
         self._attempts = Attempts(app, self._payloads)
-        self._keep_keys = duration_micros(keep_keys)
         self._clock: Clock = clock or SystemClock()
+        self._sending = Sending(app, self._payloads, duration_micros(keep_keys), self._clock)
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -145,6 +146,21 @@ class Client:
         check_name(instance_id, "an instance id")
         return Handle(self, instance_id, None if workflow is None else workflow_of(workflow))
 
+    def using(self, connection: object) -> TransactionalClient:
+        """A client whose `start` and `signal` take place in the transaction that is open on a connection of yours.
+
+        Order row and workflow commit together or not at all: `await client.using(session).start(checkout, order)`. It takes what
+        leads to the store's own database: connections of the store's driver and others, and SQLAlchemy's connections and sessions.
+        Raises StoreUsageError for another one, and for a store without transactions (memory, Redis).
+        """
+        store = self.backend
+        if not isinstance(store, Joinable):
+            raise StoreUsageError(
+                f"{type(store).__name__} can't take part in a transaction of yours: client.using(…) is for stores in SQLite and SQL "
+                f"servers. Here, commit first and start the workflow then, with an instance id, so that it can be repeated."
+            )
+        return TransactionalClient(self, store.join(connection))
+
     # the life of one instance
 
     @overload
@@ -163,18 +179,14 @@ class Client:
         A second signal of the same name with the same `idempotency_key` is taken for the first, whatever its value,
         for `keep_keys` and until the instance has ended. Raises EncodeError, InstanceNotFound, InstanceNotRunning.
         """
-        event = signal_received(signal, value, self._payloads)
-        message_id = random_id()
-        if idempotency_key is not None:
-            message_id = derived_id("signal", instance_id, signal.name, check_name(idempotency_key, "a key"))
-        await self._append(instance_id, event, message_id)
+        await self._sending.signal(self, instance_id, signal, value, idempotency_key)
 
     async def cancel(self, instance_id: str, reason: str = "") -> None:
         """Ask the workflow to cancel: it gets CancelledError where it waits, and can clean up, or finish all the same.
 
         Cancelling again changes nothing. Raises InstanceNotFound, InstanceNotRunning.
         """
-        await self._append(instance_id, CancelRequested(at=0, reason=reason), random_id())
+        await self._sending.append(self, instance_id, CancelRequested(at=0, reason=reason), random_id())
 
     async def terminate(self, instance_id: str, reason: str = "") -> None:
         """End the instance at once, without clean-up; its sub-workflows get their parent_close.
@@ -203,12 +215,12 @@ class Client:
 
     async def remove(self, instance_id: str) -> None:
         """Remove everything of an ended instance; its id is free then. Raises InstanceNotFound, InstanceNotFinished."""
-        store, transition = self.backend, Remove(instance_id=check_name(instance_id, "an instance id"))
+        store, transition = self._outside(), Remove(instance_id=check_name(instance_id, "an instance id"))
         answer, is_repetition = await repeat_and_tell(lambda: store.commit(transition))
         if not isinstance(answer, NotRemoved) or (answer.state is None and is_repetition):
             return
         if answer.state is None:
-            raise _nobody(instance_id, None)
+            raise nobody(instance_id, None)
         raise InstanceNotFinished(
             f"instance {instance_id!r} is still running: wait for its end, or terminate it, then remove it", instance_id
         )
@@ -314,12 +326,12 @@ class Client:
 
         As in `prune(ended_to=a_month_ago)`. Running ones are never touched.
         """
-        return await prune_instances(self.backend, instance_filter(filters), limit)
+        return await prune_instances(self._outside(), instance_filter(filters), limit)
 
     @property
     def queues(self) -> Queues:
         """The limits of queues, over all workers; what waits on them is told by `stats`."""
-        return Queues(self.backend)
+        return Queues(self._outside())
 
     # activities that are completed from outside
 
@@ -328,26 +340,20 @@ class Client:
 
         Raises LeaseLost if that attempt is over, EncodeError.
         """
-        await self._attempts.complete(self.backend, token, value)
+        await self._attempts.complete(self._outside(), token, value)
 
     async def fail_activity(self, token: str, error: BaseException) -> None:
         """Let such an activity fail for good, without another attempt. Raises LeaseLost."""
-        await self._attempts.fail(self.backend, token, error)
+        await self._attempts.fail(self._outside(), token, error)
 
     async def heartbeat_activity(self, token: str, *details: object) -> bool:
         """Say that such an activity is still worked on; whether its cancellation was asked for. Raises LeaseLost."""
-        return await self._attempts.heartbeat(self.backend, token, details)
+        return await self._attempts.heartbeat(self._outside(), token, details)
 
     # inside
 
     async def _start(self, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        check_registered(self._app, definition)
-        version = None if self._app is None else self._app.version
-        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
-        found = await self._create(asked)
-        if isinstance(found, Existing):
-            await self._use_existing(definition, asked, found)
-        return asked.instance_id
+        return await self._sending.start(self, self.backend, definition, args, kwargs)
 
     async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
         return self._endings.result(await self._wait_for_outcome(instance_id, timeout), workflow)
@@ -356,13 +362,15 @@ class Client:
         return await wait_for_outcome(self.backend, instance_id, timeout, self._clock)
 
     async def _commit(self, transition: Transition[O]) -> O:
-        store = self.backend
+        store = self._outside()
         return await repeat(lambda: store.commit(transition))
 
-    async def _append(self, instance_id: str, event: SignalReceived | CancelRequested, message_id: bytes) -> None:
-        check_name(instance_id, "an instance id")
-        transition = AppendEvent(message_id=message_id, instance_id=instance_id, event=event, keep=self._keep_keys)
-        _check_taken(instance_id, await self._send(transition))
+    def _outside(self) -> Backend:
+        """The open store, for a write that doesn't wait for a transaction which this very code has open."""
+        store = self.backend
+        if isinstance(store, Joinable):
+            store.check_outside()
+        return store
 
     async def _create(self, asked: CreateInstance) -> Created | Existing:
         return await self._commit(asked)
@@ -371,25 +379,4 @@ class Client:
         return await self._commit(asked)
 
     async def _administer(self, instance_id: str, transition: Transition[Any]) -> None:
-        _check_taken(instance_id, await self._commit(transition))
-
-    async def _use_existing(self, definition: Workflow[..., Any], asked: CreateInstance, found: Existing) -> None:
-        """Returns if the instance that is there may be taken for the one that was asked for."""
-        if not await is_same_start(self.backend, definition, asked, found, self._payloads):
-            raise already_exists(asked, found, definition.options)
-        if found.digest == asked.digest or found.state.is_ended:
-            return
-        for place, event in enumerate(asked.signals):  # the store left them out: to it, the input is another one
-            message_id = derived_id("signal", asked.request_id, place.to_bytes(4))
-            await self._append(asked.instance_id, event, message_id)
-
-
-def _check_taken(instance_id: str, answer: object) -> None:
-    if isinstance(answer, NotAppended):
-        raise _nobody(instance_id, answer.state)
-
-
-def _nobody(instance_id: str, state: State | None) -> InstanceNotFound | InstanceNotRunning:
-    if state is None:
-        return InstanceNotFound(f"there is no instance {instance_id!r} in this store", instance_id)
-    return InstanceNotRunning(f"instance {instance_id!r} has ended ({state}): it takes nothing any more", instance_id)
+        check_taken(instance_id, await self._commit(transition))

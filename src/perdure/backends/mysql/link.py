@@ -22,7 +22,7 @@ class MysqlLink(SqlLink):
 
     def __init__(self, address: Address, place: str, options: MysqlOptions) -> None:
         self.session = MysqlSession(address, options)
-        super().__init__(MysqlTables(self.session), faults, place, may_migrate=options.migrate)
+        super().__init__(self.session, MysqlTables(self.session), faults, place, may_migrate=options.migrate)
         self._lock = lock_name(address, options, "migrates")
 
     def judge(self) -> None:

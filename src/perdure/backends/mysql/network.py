@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from perdure.backends.joining.loan import Lender, Loan
 from perdure.backends.mysql import faults
 from perdure.backends.mysql.address import Address, address_of
+from perdure.backends.mysql.joining import MysqlVisit, lender_of
 from perdure.backends.mysql.link import MysqlLink
 from perdure.backends.mysql.notices import MysqlHerald, MysqlListener
 from perdure.backends.mysql.options import MysqlOptions
 from perdure.backends.mysql.session import MysqlSession
-from perdure.backends.network.backend import NetworkBackend
+from perdure.backends.sql.joined import SqlServerBackend
 from perdure.backends.sql.link import SqlLooker
+from perdure.backends.sql.schema import Origin
 from perdure.clock import Clock
 
 
@@ -47,7 +50,7 @@ class MysqlNetwork:
         return self._listener if self._options.notices else None
 
 
-class MysqlBackend(NetworkBackend):
+class MysqlBackend(SqlServerBackend):
     """A store in a database of MySQL (8.0.19 or newer) or MariaDB (10.6 or newer)."""
 
     def __init__(
@@ -61,4 +64,11 @@ class MysqlBackend(NetworkBackend):
         """`dsn` is a URL, or the keywords of asyncmy.connect; `url` is what people may read of it."""
         address = address_of(dsn)
         url = url or f"mysql://{address.get('host', 'localhost')}:{address.get('port', 3306)}/{address.get('database')}"
-        super().__init__(MysqlNetwork(address, url, options or MysqlOptions()), clock=clock)
+        self._options = options or MysqlOptions()
+        super().__init__(MysqlNetwork(address, url, self._options), clock=clock)
+
+    def _lender_of(self, connection: object) -> Lender:
+        return lender_of(connection)
+
+    def _visit(self, loan: Loan, origin: Origin) -> MysqlVisit:
+        return MysqlVisit(loan, self._options, origin)

@@ -16,7 +16,8 @@ from perdure.backends.mysql.address import Address
 from perdure.backends.mysql.dialect import MARIADB, MYSQL
 from perdure.backends.mysql.faults import is_already_there
 from perdure.backends.mysql.options import MysqlOptions
-from perdure.backends.sql.driven import DrivenSession, Rows, Statement
+from perdure.backends.sql.driven import DrivenSession, Statement
+from perdure.backends.sql.session import Rows
 from perdure.errors import StoreUsageError
 
 _TABLE = re.compile(r"\bperdure_")

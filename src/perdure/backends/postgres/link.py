@@ -29,7 +29,7 @@ class PostgresLink(SqlLink):
 
     def __init__(self, dsn: str, place: str, options: PostgresOptions) -> None:
         self.session = PostgresSession(dsn, options)
-        super().__init__(PostgresTables(self.session), faults, place, may_migrate=options.migrate)
+        super().__init__(self.session, PostgresTables(self.session), faults, place, may_migrate=options.migrate)
         self._schema = options.schema
 
     def judge(self) -> None:

@@ -18,3 +18,7 @@ class PostgresOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether connections lead through PgBouncer in transaction mode: no prepared statements, no notices, no session settings."""
     timeout_seconds: float = 30.0
     """How long a statement, or making a connection, may take before the connection is given up."""
+
+    @property
+    def has_notices(self) -> bool:
+        return self.notices and not self.pgbouncer

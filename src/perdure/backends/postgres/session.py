@@ -10,7 +10,8 @@ import asyncpg
 
 from perdure.backends.postgres.dialect import POSTGRES, placed
 from perdure.backends.postgres.options import PostgresOptions
-from perdure.backends.sql.driven import DrivenSession, Rows, Statement
+from perdure.backends.sql.driven import DrivenSession, Statement
+from perdure.backends.sql.session import Rows
 
 _TABLE = re.compile(r"(?<!index )\bperdure_")  # an index is in the schema of its table
 
@@ -26,7 +27,6 @@ class PostgresSession(DrivenSession):
         self._dsn = dsn
         self._options = options
         self._connection: asyncpg.Connection | None = None
-        self._prefix = "perdure_" if options.schema is None else f'"{options.schema}".perdure_'
 
     # --- the connection
 
@@ -82,6 +82,10 @@ class PostgresSession(DrivenSession):
         """A statement as it is, in the transaction if there is one."""
         return self.run(self.connection.fetch(self.qualified(text), *parameters))
 
+    @property
+    def schema(self) -> str | None:
+        return self._options.schema
+
     def has_table(self, name: str) -> bool:
         found = self.run(self.connection.fetchval("select to_regclass($1)", self.qualified(name)))
         return found is not None
@@ -91,7 +95,12 @@ class PostgresSession(DrivenSession):
 
     def qualified(self, text: str) -> str:
         """The text with the tables' schema."""
-        return text if self._options.schema is None else _TABLE.sub(self._prefix, text)
+        return qualified(text, self._options.schema)
+
+
+def qualified(text: str, schema: str | None) -> str:
+    """The text with the tables' schema."""
+    return text if schema is None else _TABLE.sub(f'"{schema}".perdure_', text)
 
 
 def _count(status: str) -> int:

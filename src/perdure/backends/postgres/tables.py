@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+from zlib import crc32
+
 from perdure.backends.network.link import Conflict
 from perdure.backends.postgres.dialect import parameters_of, writing
-from perdure.backends.postgres.session import PostgresSession
 from perdure.backends.sql.network_tables import NetworkTables
 from perdure.backends.sql.plan import Plan
+from perdure.backends.sql.session import WritingSession
+
+
+class PlanSession(WritingSession, Protocol):
+    """A session that writes plans."""
+
+    @property
+    def schema(self) -> str | None: ...
+
+    def fetch_direct(self, text: str, parameters: Sequence[Any], /) -> list[Any]:
+        """A statement as it is, but for the schema."""
+        ...
 
 
 class PostgresTables(NetworkTables):
     """Over the session that writes."""
 
-    def __init__(self, session: PostgresSession) -> None:
+    def __init__(self, session: PlanSession) -> None:
         super().__init__(session)
         self._postgres = session
 
@@ -32,3 +47,15 @@ class PostgresTables(NetworkTables):
             raise Conflict("a row has changed since it was read")
         if is_last:
             session.commit()
+
+    def set_seal(self, target: str | None) -> None:
+        """Not before the users' own transactions have ended that write here (joining.py)."""
+        session = self._postgres
+        session.begin()
+        session.fetch_direct("select pg_advisory_xact_lock($1)", (seal_lock(session.schema),))
+        super().set_seal(target)
+
+
+def seal_lock(schema: str | None) -> int:
+    """The advisory lock of who seals the store; a transaction of a user's has a share of it."""
+    return crc32(f"perdure seal {schema}".encode())

@@ -11,24 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from perdure.backends.sql.dialect import Dialect
+from perdure.backends.sql.session import Rows
 
 T = TypeVar("T")
-
-
-class Rows:
-    """What a statement gave."""
-
-    __slots__ = ("_rows", "rowcount")
-
-    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
-        self._rows = rows
-        self.rowcount = rowcount
-
-    def fetchone(self) -> Any:
-        return tuple(self._rows[0]) if self._rows else None
-
-    def fetchall(self) -> list[Any]:
-        return [tuple(row) for row in self._rows]
 
 
 class Statement(msgspec.Struct, frozen=True):

@@ -62,8 +62,10 @@ class SqlLink(SqlConnection):
     now_text: str
     """Asks for the server's time."""
 
-    def __init__(self, tables: NetworkTables, faults: Faults, place: str, *, may_migrate: bool) -> None:
-        super().__init__(tables.session, faults, place)
+    def __init__(
+        self, session: DrivenSession, tables: NetworkTables, faults: Faults, place: str, *, may_migrate: bool
+    ) -> None:
+        super().__init__(session, faults, place)
         self.tables = tables
         self._may_migrate = may_migrate
         self._is_prepared = False

@@ -11,8 +11,8 @@ from abc import abstractmethod
 
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
-from perdure.backends.sql.driven import DrivenSession
 from perdure.backends.sql.plan import Plan, plan
+from perdure.backends.sql.session import WritingSession
 from perdure.backends.sql.tables import SqlTables
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.tables import Survey
@@ -28,9 +28,9 @@ _BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
 class NetworkTables(SqlTables):
     """All but how a plan is written."""
 
-    session: DrivenSession
+    session: WritingSession
 
-    def __init__(self, session: DrivenSession) -> None:
+    def __init__(self, session: WritingSession) -> None:
         super().__init__(session)
         self.generation = 0
         self._dice = random.Random()  # seeded by the system

@@ -46,6 +46,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 Migration = tuple[str | Index, ...]
+Origin = tuple[tuple[int, int], ...]
 
 _FIRST: Migration = (
     """create table perdure_instances (
@@ -232,6 +233,7 @@ VERSION = len(MIGRATIONS)
 CREATE_VERSIONS = """create table if not exists perdure_schema (
     version {int} primary key, oldest_code {int} not null, migrated_at {int} not null)"""
 _VERSIONS = "select max(version), max(oldest_code) from perdure_schema"
+_ORIGIN = "select version, migrated_at from perdure_schema order by version"
 _RECORD = "insert into perdure_schema values (?, ?, ?)"
 
 
@@ -241,6 +243,11 @@ def read_version(session: Session) -> tuple[int, int]:
         return 0, 0
     row = session.execute(_VERSIONS).fetchone()
     return (row[0], row[1]) if row[0] is not None else (0, 0)
+
+
+def read_origin(session: Session) -> Origin:
+    """When the schema got each of its versions: nothing else tells one store from another one."""
+    return tuple(session.execute(_ORIGIN).fetchall())
 
 
 def is_current(session: Session, place: str, *, version: int = VERSION) -> bool:

@@ -20,6 +20,22 @@ class Found(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
+class Rows:
+    """`Found`, of what was read already."""
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
+        self._rows = rows
+        self.rowcount = rowcount
+
+    def fetchone(self) -> Any:
+        return tuple(self._rows[0]) if self._rows else None
+
+    def fetchall(self) -> list[Any]:
+        return [tuple(row) for row in self._rows]
+
+
 class Session(Protocol):
     """Runs statements. Texts come as str, bytes as bytes, numbers as int."""
 
@@ -35,3 +51,11 @@ class Session(Protocol):
     def snapshot(self) -> AbstractContextManager[object]:
         """What is read within it is of one moment."""
         ...
+
+
+class WritingSession(Session, Protocol):
+    """A session that may be in a transaction."""
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...

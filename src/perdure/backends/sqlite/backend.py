@@ -11,6 +11,7 @@ from perdure.backends.protocol import Housekeeping, WorkerStart
 from perdure.backends.rules import lives
 from perdure.backends.sqlite.connection import Place, SqliteOptions, place_of
 from perdure.backends.sqlite.hub import Hub, hub_key, join_hub
+from perdure.backends.sqlite.joining import SqliteJoined, check_outside
 from perdure.backends.sqlite.presence import drop, this_machine
 from perdure.backends.unit.unit import Unit
 from perdure.clock import Clock, SystemClock
@@ -87,6 +88,13 @@ class SqliteBackend(RowBackend):
             return lives.housekeep(unit, lost_workers(unit))
 
         return await self._write(housekeep)
+
+    def join(self, connection: object) -> SqliteJoined:
+        """What writes through this connection of the user's, in its open transaction. Raises StoreUsageError."""
+        return SqliteJoined(connection, self._place, self._clock)
+
+    def check_outside(self) -> None:
+        check_outside(self._place)
 
     @property
     def _opened(self) -> Hub:

@@ -1,0 +1,80 @@
+"""Starts and signals from the caller's arguments to their outcomes, whichever way they get to the store."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from perdure.app import App
+from perdure.backends.protocol import Inspection
+from perdure.client.existing import is_same_start
+from perdure.client.identity import derived_id
+from perdure.client.refusals import check_taken
+from perdure.client.starting import already_exists, check_registered, creation, signal_received
+from perdure.clock import Clock, Micros, random_id
+from perdure.model.event import CancelRequested, SignalReceived
+from perdure.model.names import check_name
+from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.serialization.payloads import Payloads
+from perdure.workflows.definition import Workflow
+from perdure.workflows.signal import Signal
+
+
+class Way(Protocol):
+    """How a start or a signal gets to the store."""
+
+    async def _create(self, asked: CreateInstance) -> Created | Existing: ...
+
+    async def _send(self, asked: AppendEvent) -> Appended | NotAppended: ...
+
+
+class Sending:
+    """What a client's starts and signals have in common."""
+
+    def __init__(self, app: App | None, payloads: Payloads, keep_keys: Micros, clock: Clock) -> None:
+        self._app = app
+        self._payloads = payloads
+        self._keep_keys = keep_keys
+        self._clock = clock
+
+    async def start(
+        self,
+        way: Way,
+        store: Inspection,
+        definition: Workflow[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> str:
+        """The id of the instance."""
+        check_registered(self._app, definition)
+        version = None if self._app is None else self._app.version
+        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
+        found = await way._create(asked)
+        if isinstance(found, Existing):
+            await self._use_existing(way, store, definition, asked, found)
+        return asked.instance_id
+
+    async def signal(self, way: Way, instance_id: str, signal: Signal[Any], value: object, key: str | None) -> None:
+        event = signal_received(signal, value, self._payloads)
+        message_id = random_id()
+        if key is not None:
+            message_id = derived_id("signal", instance_id, signal.name, check_name(key, "a key"))
+        await self.append(way, instance_id, event, message_id)
+
+    async def append(
+        self, way: Way, instance_id: str, event: SignalReceived | CancelRequested, message_id: bytes
+    ) -> None:
+        check_name(instance_id, "an instance id")
+        asked = AppendEvent(message_id=message_id, instance_id=instance_id, event=event, keep=self._keep_keys)
+        check_taken(instance_id, await way._send(asked))
+
+    async def _use_existing(
+        self, way: Way, store: Inspection, definition: Workflow[..., Any], asked: CreateInstance, found: Existing
+    ) -> None:
+        """Returns if the instance that is there may be taken for the one that was asked for."""
+        if not await is_same_start(store, definition, asked, found, self._payloads):
+            raise already_exists(asked, found, definition.options)
+        if found.digest == asked.digest or found.state.is_ended:
+            return
+        for place, event in enumerate(asked.signals):  # the store left them out: to it, the input is another one
+            message_id = derived_id("signal", asked.request_id, place.to_bytes(4))
+            await self.append(way, asked.instance_id, event, message_id)
