@@ -31,7 +31,7 @@ endif
 	@scripts/services run -- $(MAKE) --no-print-directory pytest
 
 pytest:
-	@$(BIN)/python -m pytest -q --execution-cache=off $(END_TO_END_TESTS)
+	@$(BIN)/python -m pytest -q --execution-cache=off -m "not soak and not server" $(END_TO_END_TESTS)
 	@$(BIN)/python -m pytest
 
 services: ## start private servers of all stores and print their URLs; scripts/services stop stops them
@@ -63,6 +63,7 @@ bench: $(VENV)/installed-dev ## perdure against its peers, some 20 minutes; figu
 
 soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
 	@scripts/services run -- $(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]
+	@scripts/services run -- $(BIN)/python -m pytest -q --execution-cache=off -m "server or soak" $(END_TO_END_TESTS)
 	@$(BIN)/python -m perdure.testing.simulation --forever
 
 clean: ## remove what was made, but for databases

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from perdure.worker import options
-
-SHARED_STORES: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder / 'store.db'}"}
-"""Those that several processes can work on at once, each with the URL of an empty one; the folder is new for each test."""
+from tests import stores
 
 
-@pytest.fixture(params=SHARED_STORES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store that several processes can share; a test that takes it runs on each of them."""
-    return SHARED_STORES[request.param](tmp_path)
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes empty stores by the name of their kind, and gives their URLs."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(stores.empty_store(name, tmp_path))
+
+
+@pytest.fixture(params=stores.as_parameters(stores.ALL))
+def store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
+    """An empty store; a test that takes it runs on each kind."""
+    return empty_store(request.param)
+
+
+@pytest.fixture(params=stores.as_parameters(stores.SHARED))
+def shared_store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
+    """An empty store that several processes can work on at once, of each kind."""
+    return empty_store(request.param)
+
+
+@pytest.fixture(params=stores.as_parameters(stores.ON_SERVERS))
+def server_store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
+    """An empty store on a server, of each kind."""
+    return empty_store(request.param)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,12 +1,18 @@
-"""The servers that the tests of the stores need."""
+"""Empty stores of every kind for tests, and the servers that they need. A new kind joins by a line in `_EMPTY`."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import NoReturn
 
+import asyncpg
 import pytest
 
+from perdure.clock import random_id
 from scripts.servers import SERVERS, variable
 from scripts.servers.command_line import MAY_BE_MISSING_IN_CI
 
@@ -24,3 +30,49 @@ def _without(name: str) -> NoReturn:
     if "CI" in os.environ and name not in MAY_BE_MISSING_IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@contextmanager
+def _in_memory(folder: Path) -> Iterator[str]:
+    yield f"memory://{random_id().hex()}"
+
+
+@contextmanager
+def _in_file(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / random_id().hex()}.db"
+
+
+@contextmanager
+def postgresql_schema(server: str) -> Iterator[str]:
+    """The URL of a schema that isn't there yet, and that goes afterwards."""
+    schema = f"t{random_id().hex()}"
+
+    async def drop() -> None:
+        connection = await asyncpg.connect(server)
+        await connection.execute(f'drop schema if exists "{schema}" cascade')
+        await connection.close()
+
+    yield f"{server}?schema={schema}"
+    asyncio.run(drop())
+
+
+_EMPTY: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "memory": _in_memory,
+    "sqlite": _in_file,
+    "postgresql": lambda _: postgresql_schema(service_url("postgresql")),
+}
+
+ON_SERVERS = tuple(name for name in _EMPTY if name not in {"memory", "sqlite"})
+SHARED = ("sqlite", *ON_SERVERS)
+"""Those that several processes can work on at once."""
+ALL = ("memory", *SHARED)
+
+
+def as_parameters(names: tuple[str, ...]) -> list[object]:
+    """Of a fixture; those on servers are marked so."""
+    return [pytest.param(name, marks=pytest.mark.server) if name in ON_SERVERS else name for name in names]
+
+
+def empty_store(name: str, folder: Path) -> AbstractContextManager[str]:
+    """The URL of a store of its own, which goes afterwards; the folder is for those that are files."""
+    return _EMPTY[name](folder)

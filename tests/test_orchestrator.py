@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -31,10 +30,9 @@ from tests.client.shop import Approval, Order, Receipt, anything, app, approval,
 ORDER = Order("7", 100)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Orchestrator]:
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'orders.db'}"
-    async with Orchestrator(url, app) as orchestrator:
+@pytest.fixture
+async def orchestrator(store_url: str) -> AsyncIterator[Orchestrator]:
+    async with Orchestrator(store_url, app) as orchestrator:
         yield orchestrator
 
 
@@ -114,12 +112,11 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(orchestrator: Orchestrat
     assert await handle.state() is State.RUNNING
 
 
-async def test_what_isnt_finished_goes_on_in_the_next_one(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'orders.db'}"
-    async with Orchestrator(url, app) as first:
+async def test_what_isnt_finished_goes_on_in_the_next_one(shared_store_url: str) -> None:
+    async with Orchestrator(shared_store_url, app) as first:
         await first.start(checkout.with_options(instance_id="one"), ORDER)
 
-    async with Orchestrator(url, app) as second:
+    async with Orchestrator(shared_store_url, app) as second:
         await second.signal("one", approval, Approval("me"))
 
         assert await second.result("one", workflow=checkout) == Receipt("7")
@@ -174,7 +171,7 @@ def test_it_is_a_client() -> None:
     assert issubclass(Orchestrator, Client)
 
 
-async def test_c1_the_signal_of_a_start_is_there_at_the_first_step(tmp_path: Path) -> None:
+async def test_c1_the_signal_of_a_start_is_there_at_the_first_step(store_url: str) -> None:
     """C1: a workflow that only looks, without waiting, finds it."""
     word = Signal("word", str)
 
@@ -183,6 +180,5 @@ async def test_c1_the_signal_of_a_start_is_there_at_the_first_step(tmp_path: Pat
         found: str = await select(on_receive(ctx.signal_channel(word), str.upper), otherwise(lambda: "nothing"))
         return found
 
-    for url in ("memory://", f"sqlite:///{tmp_path}/first-step.db"):
-        async with Orchestrator(url, App(workflows=[looks])) as perdure:
-            assert await perdure.run(looks.with_options(start_signal=word("here"))) == "HERE"
+    async with Orchestrator(store_url, App(workflows=[looks])) as perdure:
+        assert await perdure.run(looks.with_options(start_signal=word("here"))) == "HERE"

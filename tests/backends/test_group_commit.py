@@ -51,7 +51,7 @@ def test_a_known_culprit_is_left_out_at_once() -> None:
     halves = Halves([1, 2, 3])
     part = halves.take()
     assert part is not None
-    halves.without(part, 2)
+    halves.without(part, (2,))
     assert (halves.take(), halves.take()) == ([1, 3], None)
 
 

@@ -16,6 +16,7 @@ from tests.stores import service_url
 _OF_INSTANCES = ("instances", "executions", "events", "pending", "activities", "receipts", "published", "blobs")
 
 
+@pytest.mark.server
 class TestPostgres(ConformanceSuite):
     @pytest.fixture
     async def store(self) -> AsyncIterator[StoreUnderTest]:

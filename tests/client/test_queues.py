@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +30,9 @@ async def picture(ctx: Context) -> int:
 app = App(workflows=[picture], activities=[paint])
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'queues.db'}"
-    async with Orchestrator(url, app, queues=["default", "gpu"]) as client:
+@pytest.fixture
+async def client(store_url: str) -> AsyncIterator[Client]:
+    async with Orchestrator(store_url, app, queues=["default", "gpu"]) as client:
         yield client
 
 

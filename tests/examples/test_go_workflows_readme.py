@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +36,9 @@ from perdure.model.event import CancelRequested
 LONG = timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'simple.sqlite'}"
+@pytest.fixture
+def store(store_url: str) -> str:
+    return store_url
 
 
 @activity
@@ -74,12 +73,11 @@ async def test_activity_1_of_35_and_12_is_47_and_activity_2_is_12(store: str) ->
 # "We can start workflows from the same process the worker runs in -- or they can be separate."
 
 
-async def test_worker_and_client_are_separate_and_the_client_waits_for_the_result(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'simple.sqlite'}"
+async def test_worker_and_client_are_separate_and_the_client_waits_for_the_result(shared_store_url: str) -> None:
     app = App(workflows=[workflow_1], activities=[activity_1, activity_2])
     instance_id = str(uuid.uuid4())
 
-    async with Worker(url, app), Client(url) as client:
+    async with Worker(shared_store_url, app), Client(shared_store_url) as client:
         handle = await client.start(workflow_1.with_options(instance_id=instance_id), "input-for-workflow")
         assert handle.instance_id == instance_id
         assert await handle.result(timeout=timedelta(seconds=30)) == [47, 12]
@@ -441,15 +439,14 @@ async def after_the_change(ctx: Context) -> None:
     await ctx.execute_activity(Steps.step, "2")
 
 
-async def test_running_workflows_finish_as_they_began_and_new_ones_take_the_new_step(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'changing.sqlite'}"
+async def test_running_workflows_finish_as_they_began_and_new_ones_take_the_new_step(shared_store_url: str) -> None:
     steps = Steps()
-    async with Orchestrator(url, App(workflows=[before_the_change], activities=[steps])) as perdure:
+    async with Orchestrator(shared_store_url, App(workflows=[before_the_change], activities=[steps])) as perdure:
         old = await perdure.start(before_the_change.with_options(instance_id="old"))
         while steps.executed != ["1"] or await perdure.activities(old.instance_id):
             await asyncio.sleep(0.01)
 
-    async with Orchestrator(url, App(workflows=[after_the_change], activities=[steps])) as perdure:
+    async with Orchestrator(shared_store_url, App(workflows=[after_the_change], activities=[steps])) as perdure:
         await perdure.signal("old", signal_name, "go on")
         await perdure.result("old")
         assert steps.executed == ["1", "2"]

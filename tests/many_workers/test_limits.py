@@ -51,11 +51,15 @@ def begins(notes: list[Note]) -> list[Note]:
 
 
 @kinds
-async def test_as_many_as_the_limit_run_at_once_and_never_more(store_url: str, tmp_path: Path, kind: Any) -> None:
+async def test_as_many_as_the_limit_run_at_once_and_never_more(
+    shared_store_url: str, tmp_path: Path, kind: Any
+) -> None:
     log = tmp_path / "log"
-    async with workers(store_url, 3):
-        await limit(store_url, at_once=4)
-        await asyncio.gather(*(run(store_url, kind, log, seconds=0.02, queue=each) for each in ("limited", "free")))
+    async with workers(shared_store_url, 3):
+        await limit(shared_store_url, at_once=4)
+        await asyncio.gather(
+            *(run(shared_store_url, kind, log, seconds=0.02, queue=each) for each in ("limited", "free"))
+        )
 
     notes = read_notes(log)
     assert len(begins(notes)) == 2 * 30 * IN_EACH
@@ -64,12 +68,12 @@ async def test_as_many_as_the_limit_run_at_once_and_never_more(store_url: str, t
 
 
 @kinds
-async def test_all_workers_are_at_work_on_a_limited_queue(store_url: str, tmp_path: Path, kind: Any) -> None:
+async def test_all_workers_are_at_work_on_a_limited_queue(shared_store_url: str, tmp_path: Path, kind: Any) -> None:
     """Five at once and two slots in each of three processes: two of them can't use up what the limit gives."""
     log = tmp_path / "log"
-    async with workers(store_url, 3, "--max-activities", "2") as pids:
-        await limit(store_url, at_once=5)
-        await run(store_url, kind, log, seconds=0.01, instances=60)
+    async with workers(shared_store_url, 3, "--max-activities", "2") as pids:
+        await limit(shared_store_url, at_once=5)
+        await run(shared_store_url, kind, log, seconds=0.05, instances=60)
 
     notes = read_notes(log)
     shares = Counter(note.pid for note in begins(notes))
@@ -79,13 +83,13 @@ async def test_all_workers_are_at_work_on_a_limited_queue(store_url: str, tmp_pa
 
 
 @kinds
-async def test_no_more_begin_than_so_many_a_second(store_url: str, tmp_path: Path, kind: Any) -> None:
+async def test_no_more_begin_than_so_many_a_second(shared_store_url: str, tmp_path: Path, kind: Any) -> None:
     """The bucket holds one second's worth at the start; the k-th after these begins k / rate later, or after that."""
     log, rate = tmp_path / "log", 40
-    async with workers(store_url, 3):
-        await limit(store_url, per_second=rate)
+    async with workers(shared_store_url, 3):
+        await limit(shared_store_url, per_second=rate)
         began_at = time.time()
-        await run(store_url, kind, log, seconds=0)
+        await run(shared_store_url, kind, log, seconds=0)
 
     begun = sorted(note.at - began_at for note in begins(read_notes(log)))
     assert len(begun) == 30 * IN_EACH
@@ -93,10 +97,10 @@ async def test_no_more_begin_than_so_many_a_second(store_url: str, tmp_path: Pat
     assert too_early == []
 
 
-async def test_what_a_killed_worker_held_of_a_limit_is_free_again(store_url: str, tmp_path: Path) -> None:
+async def test_what_a_killed_worker_held_of_a_limit_is_free_again(shared_store_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    async with workers(store_url, 2, "--grace", "0") as pids, Client(store_url) as client:
-        await limit(store_url, at_once=1)
+    async with workers(shared_store_url, 2, "--grace", "0") as pids, Client(shared_store_url) as client:
+        await limit(shared_store_url, at_once=1)
         await client.start(side_by_side, log, "limited", 2, 1000.0)
         [first] = await wait_for_begins(log, 1)
         os.kill(first.pid, signal.SIGKILL)

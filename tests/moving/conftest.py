@@ -1,26 +1,26 @@
-"""Each pair of stores between which one can move. A new kind of store gets a line in `PLACES`."""
+"""Each pair of stores between which one can move."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
 from perdure.backends.connect import connect
 from perdure.backends.protocol import Backend
+from tests import stores
 
-PLACES: dict[str, Callable[[Path, str], str]] = {
-    "memory": lambda folder, name: f"memory://{folder.name}-{name}",
-    "sqlite": lambda folder, name: f"sqlite:///{folder}/{name}.db",
-}
+_PAIRS = [
+    pytest.param((source, target), marks=[pytest.mark.server] if {source, target} & {*stores.ON_SERVERS} else [])
+    for source, target in itertools.product(stores.ALL, repeat=2)
+]
 
 
-@pytest.fixture(params=itertools.product(PLACES, repeat=2), ids="-to-".join)
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+@pytest.fixture(params=_PAIRS, ids="-to-".join)
+def urls(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> tuple[str, str]:
     source, target = request.param
-    return PLACES[source](tmp_path, "old"), PLACES[target](tmp_path, "new")
+    return empty_store(source), empty_store(target)
 
 
 @pytest.fixture

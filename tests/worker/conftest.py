@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -21,11 +20,10 @@ def watched(memory: MemoryBackend) -> Watched:
     return Watched(memory)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    """Each store that is at hand."""
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/worker.db"
-    backend = connect(url)
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Backend]:
+    """Each kind of store."""
+    backend = connect(store_url)
     await backend.open()
     yield backend
     await backend.close()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+import msgspec
+
 from perdure.backends.protocol import Backend
 from perdure.errors import ConfigurationError
 
@@ -84,6 +86,15 @@ def _sqlite(url: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
     return SqliteBackend(unquote(parts.path[1:]), SqliteOptions(**values))
 
 
+def _postgresql(url: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
+    from perdure.backends.postgres import PostgresBackend, PostgresOptions
+
+    _refuse_unknown(url, options, PostgresOptions.__struct_fields__)
+    values = msgspec.convert(options, PostgresOptions, strict=False)
+    dsn = urlunsplit(parts._replace(query=""))
+    return PostgresBackend(dsn, values, url=url)
+
+
 def _redis(url: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
     from perdure.backends.redis import RedisBackend, RedisOptions
 
@@ -151,6 +162,7 @@ _REDIS_OPTIONS: dict[str, Callable[[str, str, object], object]] = {
 _STORES: dict[str, Callable[[str, SplitResult, dict[str, Any]], Backend]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "postgresql": _postgresql,
     "redis": _redis,
     "rediss": _redis,
     "redis+cluster": _redis,

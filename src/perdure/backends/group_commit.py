@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar
 
 from perdure.backends.answers import Answer, failed
@@ -149,9 +149,9 @@ class Halves(Generic[J]):
         self._parts += [part[middle:], part[:middle]]
         return None
 
-    def without(self, part: list[J], culprit: J) -> None:
-        """The part was rolled back because of this one job: the others are tried again."""
-        rest = [job for job in part if job is not culprit]
+    def without(self, part: list[J], culprits: Collection[J]) -> None:
+        """The part was rolled back because of these jobs: the others are tried again."""
+        rest = [job for job in part if job not in culprits]
         if rest:
             self._parts.append(rest)
 

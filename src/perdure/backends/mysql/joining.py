@@ -99,6 +99,9 @@ class LentTables(NetworkTables):
                     _statement(kind), row if kind.what != "update" else (*row[kind.keys :], *row[: kind.keys])
                 )
 
+    def keep_others_out(self) -> None:
+        raise NotImplementedError  # nobody seals a store in a transaction of the user's
+
 
 @cache
 def _statement(kind: Kind) -> str:
@@ -116,6 +119,7 @@ class LentSession:
     """What the tables use of a session; the transaction is the user's to begin and to end."""
 
     dialect = MYSQL
+    is_in_transaction = True
 
     def __init__(self, loan: Loan, options: MysqlOptions) -> None:
         self._run = loan.run

@@ -19,3 +19,6 @@ class MysqlTables(NetworkTables):
         session = self._mysql
         statements = statements_of(plan, self.generation, session.text_of, session.literal)
         session.write(statements, commits=is_last)
+
+    def keep_others_out(self) -> None:
+        """Nobody who has begun to write can be waited for here without committing: see docs/moving.md."""

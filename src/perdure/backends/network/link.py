@@ -8,7 +8,7 @@ batch once more. So a row that was read before may be used without reading it ag
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from perdure.backends.looking import Looking
@@ -53,6 +53,10 @@ class Link(Protocol):
 
     def is_locked(self, problem: BaseException) -> bool:
         """Whether somebody else keeps a row locked, in an open transaction."""
+        ...
+
+    def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
+        """Which of these rows somebody else keeps locked; waits for none of them. Raises the driver's errors."""
         ...
 
     def is_lost(self, problem: BaseException) -> bool:

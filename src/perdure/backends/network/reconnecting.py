@@ -13,6 +13,7 @@ _log = logging.getLogger("perdure.store")
 
 _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
+_QUIET_SECONDS = 10.0  # who comes and goes is warned of once in so long
 
 
 class Opens(Protocol):
@@ -34,6 +35,8 @@ class Reconnecting:
         self._not_before = 0.0
         self._dice = new_dice()
         self._said: BaseException | None = None
+        self._level = logging.WARNING
+        self._warned_at = float("-inf")
 
     def open(self) -> None:
         """For the first time. Raises whatever the connection does."""
@@ -52,23 +55,30 @@ class Reconnecting:
         try:
             self._connection.open()
         except BaseException as problem:
-            self.lost(problem)
+            self._failures += 1
+            self._pause(problem)
             raise
         if self._said is not None:
-            _log.warning("%s can be reached again, after %d failed attempts", self._name, self._failures)
+            _log.log(self._level, "%s can be reached again, after %d failed attempts", self._name, self._failures)
         self._is_open, self._failures, self._said = True, 0, None
         return True
 
     def lost(self, problem: BaseException) -> None:
-        """The connection is of no use any more."""
-        if self._said is None:
-            _log.warning(
-                "%s can't be reached, trying again until it can: %s: %s", self._name, type(problem).__name__, problem
-            )
+        """The connection is of no use any more. Said again while it is away, that changes nothing."""
+        if self._is_open:
+            self._is_open = False
+            self._pause(problem)
+
+    def _pause(self, problem: BaseException) -> None:
+        now, is_news = time.monotonic(), self._said is None
+        if is_news:
+            self._level = logging.INFO
+        if self._level == logging.INFO and now - self._warned_at > _QUIET_SECONDS:
+            self._level, self._warned_at, is_news = logging.WARNING, now, True
+        if is_news:
+            kind = type(problem).__name__
+            _log.log(self._level, "%s can't be reached, trying again until it can: %s: %s", self._name, kind, problem)
         self._said = problem
-        if not self._is_open:
-            self._failures += 1
-        self._is_open = False
         longest = min(_FIRST_SECONDS * 2.0 ** min(self._failures, 10), _LONGEST_SECONDS)
-        self._not_before = time.monotonic() + longest * self._dice.uniform(0.5, 1.0)
+        self._not_before = now + longest * self._dice.uniform(0.5, 1.0)
         self._connection.close()

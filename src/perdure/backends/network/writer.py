@@ -1,8 +1,9 @@
 """The thread that writes to a store behind a network: one per process and store, however many handles and event loops there are.
 
 It takes what is waiting, applies each job to the rows in memory, and has the link write these, mostly by one round trip. What
-isn't as it was read comes as a `Conflict`: the batch is applied again. A lost connection fails what was under way (whether it
-took place isn't known) and is opened again for what comes next.
+isn't as it was read comes as a `Conflict`: the batch is applied again. What a stranger's open transaction keeps locked is put
+aside (aside.py), so that the rest of the batch goes on. A lost connection fails what was under way (whether it took place isn't
+known) and is opened again for what comes next.
 
 Rows stay in memory only while a worker of this process holds them, and a refusal that such a row led to is checked against the
 tables before it is told: the row may be of yesterday.
@@ -10,11 +11,13 @@ tables before it is told: the row may be of yesterday.
 
 from __future__ import annotations
 
+import queue
 import time
 from collections.abc import Callable, Container, Iterable
 
 from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
 from perdure.backends.group_commit import Halves, Job, as_store_error
+from perdure.backends.network.aside import Aside, touching
 from perdure.backends.network.clock import StoreClock
 from perdure.backends.network.link import Conflict, Link
 from perdure.backends.network.reconnecting import Reconnecting
@@ -54,6 +57,7 @@ class Writer(CommitterThread[None]):
         self._workers = workers
         self._unit = Unit(link.tables)
         self._unit.are_others_writing = True
+        self._aside = Aside()
         self._connection = Reconnecting(link, name)
         self._dice = new_dice()
         self._measured_at = 0.0
@@ -78,7 +82,19 @@ class Writer(CommitterThread[None]):
         return self._link.translated(problem)
 
     def close(self) -> None:
+        while self._aside:
+            time.sleep(self._aside.seconds)
+            self.carry_out([])
         self._link.close()
+
+    def receive(self) -> None:
+        if not self._aside:
+            super().receive()
+            return
+        try:
+            self.take(self.inbox.get(timeout=self._aside.seconds))
+        except queue.Empty:
+            self.carry_out([])
 
     def carry_out(self, batch: list[Job]) -> None:
         try:
@@ -86,16 +102,35 @@ class Writer(CommitterThread[None]):
                 self._unit.forget()
             if time.monotonic() - self._measured_at > _MEASURE_SECONDS:
                 self._measure()
+        except BaseException as problem:
+            self._fail([*self._aside.take_all(), *batch], problem)
+            return
+        if self._aside:
+            self._try_again()
+            batch = self._aside.hold_back(batch)
+        try:
             batch = self._answer_idle_claims(batch)
         except BaseException as problem:
             self._fail(batch, problem)
             return
         # What locks rows, or writes directly, takes a transaction of several round trips: the others don't wait for that.
-        hot = [job for job in batch if not _takes_long(job)]
-        for part in (hot, [job for job in batch if _takes_long(job)]):
-            halves = Halves(part)
-            while (some := halves.take()) is not None:
-                self._try(some, halves)
+        self._try_all([job for job in batch if not _takes_long(job)])
+        self._try_all([job for job in batch if _takes_long(job)])
+
+    def _try_all(self, jobs: list[Job]) -> None:
+        halves = Halves(jobs)
+        while (part := halves.take()) is not None:
+            self._try(part, halves)
+
+    def _try_again(self) -> None:
+        """What was put aside, if it is time; what is still locked waits on."""
+        if self._aside.seconds:
+            return
+        locked = self._locked_among(self._aside.jobs)
+        jobs = self._aside.take_all()
+        self._put_aside([job for job in jobs if job in locked])
+        self._try_all([job for job in jobs if job not in locked])
+        self._aside.settled()
 
     def _measure(self) -> None:
         if isinstance(self._clock, StoreClock):
@@ -105,7 +140,7 @@ class Writer(CommitterThread[None]):
     def _answer_idle_claims(self, batch: list[Job]) -> list[Job]:
         """Claims that find nothing write nothing; gives what does."""
         unit = self._unit
-        if not all(type(job.work) is ClaimTasks for job in batch) or unit.seal_target() is not None:
+        if not batch or not all(type(job.work) is ClaimTasks for job in batch) or unit.seal_target() is not None:
             return batch
         for job in batch:
             assert isinstance(job.work, ClaimTasks)
@@ -163,29 +198,52 @@ class Writer(CommitterThread[None]):
             while (rest := halves.take()) is not None:
                 part = [*part, *rest]
             self._fail(part, problem)
-            return
-        if culprit is None:
+        elif self._link.is_locked(problem):
+            self._make_way(part, halves)
+        elif culprit is None or self._link.translated(problem) is not problem:
+            # What the server refuses may be what another job of the batch wants to write.
             culprit = halves.failed(part)
+            if culprit is not None:
+                self._fail((culprit,), problem)
         else:
-            halves.without(part, culprit)
-        if culprit is not None:
+            halves.without(part, (culprit,))
             self._fail((culprit,), problem)
+
+    # --- rows that a stranger's transaction keeps locked
+
+    def _make_way(self, part: list[Job], halves: Halves[Job]) -> None:
+        """Put aside whose rows are locked; if that can't be seen, as with an id that is being taken, halve."""
+        locked = self._locked_among(part) or {job for job in (halves.failed(part),) if job is not None}
+        if locked:
+            halves.without(part, locked)
+            self._put_aside([job for job in part if job in locked])
+
+    def _locked_among(self, jobs: list[Job]) -> set[Job]:
+        """Those known to want a row that is locked; all of them if whole tables are."""
+        try:
+            return touching(jobs, self._link.locked(*wanted_rows([job.work for job in jobs])))
+        except BaseException as problem:
+            # What else it may be is said by the attempt that follows.
+            return set(jobs) if self._link.is_locked(problem) else set()
+
+    def _put_aside(self, jobs: list[Job]) -> None:
+        late = self._aside.put(jobs)
+        if late:
+            self._fail(
+                late,
+                StoreUnavailable(
+                    f"{self._name}: another program keeps rows of this instance locked, in an open transaction; nothing was "
+                    f"written. End that transaction, then repeat."
+                ),
+            )
 
     def _fail(self, jobs: Iterable[Job], problem: BaseException) -> None:
         if self._link.is_lost(problem):
             self._connection.lost(problem)
         failed = list(jobs)
         for job in failed:
-            job.error = as_store_error(self._explained(problem))
+            job.error = as_store_error(self._link.translated(problem))
         self.tell(failed, Wakes(), False)
-
-    def _explained(self, problem: BaseException) -> BaseException:
-        if self._link.is_locked(problem):
-            return StoreUnavailable(
-                f"{self._name}: another program keeps this instance locked, in an open transaction; nothing was written. End "
-                f"that transaction, then repeat."
-            )
-        return self._link.translated(problem)
 
 
 class _Applying:

@@ -61,7 +61,7 @@ def _translate(problem: BaseException, place: str) -> Exception | None:
         return StoreUsageError(f"{place} doesn't let this user in: check user and password in the URL. {said}")
     if isinstance(problem, asyncpg.InvalidCatalogNameError):
         return StoreUsageError(f"{place}: there is no such database; create it first (createdb). {said}")
-    if isinstance(problem, asyncpg.ReadOnlySQLTransactionError):
+    if isinstance(problem, asyncpg.ReadOnlySQLTransactionError | asyncpg.TargetServerAttributeNotMatched):
         return StoreReadOnly(f"{place} can't be written: it is a replica, or its transactions are read-only. {said}")
     if isinstance(problem, asyncpg.DiskFullError):
         return StoreFull(f"There is no space left for {place}; nothing was written. Make room, then repeat. {said}")

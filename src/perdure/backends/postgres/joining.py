@@ -110,6 +110,8 @@ class LentSession:
     """What the tables use of a session; the transaction is the user's to begin and to end."""
 
     dialect = POSTGRES
+    is_in_transaction = True
+    is_pooled = False
 
     def __init__(self, loan: Loan, options: PostgresOptions) -> None:
         self._run = loan.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from base64 import b85decode, b85encode
 from collections.abc import Callable
 from zlib import crc32
@@ -13,13 +14,14 @@ import asyncpg
 from perdure.backends.notices import shortened
 from perdure.backends.postgres import faults, judging
 from perdure.backends.postgres.options import PostgresOptions
-from perdure.backends.postgres.session import PostgresSession
+from perdure.backends.postgres.session import PostgresSession, notice_dead_network
 from perdure.backends.postgres.tables import PostgresTables
 from perdure.backends.sql import schema
 from perdure.backends.sql.link import SqlConnection, SqlLink
 
 _LONGEST_NOTICE = 7_800  # of 8,000 bytes
 _LOOK_SECONDS = 0.2  # how soon it is noticed that listening is over
+_CHECK_SECONDS = 5.0  # how often it is asked whether the server is still there: nothing else is sent
 
 
 class PostgresLink(SqlLink):
@@ -39,7 +41,8 @@ class PostgresLink(SqlLink):
         session = self.session
         session.begin()
         try:
-            # Whoever comes second finds it done.
+            # One at a time: whoever comes second finds it done, however long that takes.
+            session.execute("set local lock_timeout = 0")
             session.fetch_direct("select pg_advisory_xact_lock($1)", (crc32(f"perdure {self._schema}".encode()),))
             if self._schema is not None:
                 session.execute(f'create schema if not exists "{self._schema}"')
@@ -77,14 +80,19 @@ class PostgresListener:
 
     async def _listen(self, tell: Callable[[bytes | None], None], is_over: threading.Event) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(self._dsn, timeout=10)
+        connection = await asyncpg.connect(self._dsn, timeout=10, target_session_attrs="read-write")
         try:
+            notice_dead_network(connection)
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(self._channel, lambda *told: tell(b85decode(told[-1])))
             tell(None)
+            checked_at = time.monotonic()
             while not is_over.is_set():
                 if lost.is_set():
                     raise ConnectionError("the connection was lost")
+                if time.monotonic() > checked_at + _CHECK_SECONDS:
+                    await connection.execute("select 1", timeout=_CHECK_SECONDS)
+                    checked_at = time.monotonic()
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             connection.terminate()

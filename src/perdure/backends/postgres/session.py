@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -12,6 +14,11 @@ from perdure.backends.postgres.dialect import POSTGRES, placed
 from perdure.backends.postgres.options import PostgresOptions
 from perdure.backends.sql.driven import DrivenSession, Statement
 from perdure.backends.sql.session import Rows
+
+_LOCK_TIMEOUT = "100ms"  # as long as a commit may take; who takes longer is gone round (network/aside.py)
+# Connections of PgBouncer's have served others: what is set holds for a transaction.
+_BEGIN_BEHIND_PGBOUNCER = f"begin isolation level read committed; set local lock_timeout = '{_LOCK_TIMEOUT}'"
+_DEAD_NETWORK_SECONDS = 10
 
 _TABLE = re.compile(r"(?<!index )\bperdure_")  # an index is in the schema of its table
 
@@ -27,6 +34,9 @@ class PostgresSession(DrivenSession):
         self._dsn = dsn
         self._options = options
         self._connection: asyncpg.Connection | None = None
+        self.is_pooled = options.pgbouncer
+        """Whether the next statement may go to another connection of the server's, which knows nothing of the last one."""
+        self.begin_text = _BEGIN_BEHIND_PGBOUNCER if options.pgbouncer else "begin"
 
     # --- the connection
 
@@ -35,6 +45,8 @@ class PostgresSession(DrivenSession):
         arguments: dict[str, Any] = {
             "timeout": min(options.timeout_seconds, 10.0),
             "command_timeout": options.timeout_seconds,
+            # Of several hosts the one that can be written; and a server that has become a replica isn't taken for the old one.
+            "target_session_attrs": "read-write",
         }
         if options.pgbouncer:
             arguments["statement_cache_size"] = 0
@@ -46,15 +58,20 @@ class PostgresSession(DrivenSession):
                 "jit": "off",
                 # Statements are as long as their plans are simple: planning them anew would take longer than carrying them out.
                 "plan_cache_mode": "force_generic_plan",
-                "lock_timeout": "1000",
+                "lock_timeout": _LOCK_TIMEOUT,
                 "default_transaction_isolation": "read committed",
+                # A process that stands still, or whose machine is gone, keeps no rows locked.
+                "idle_in_transaction_session_timeout": "5s",
             }
         self._connection = await asyncpg.connect(self._dsn, **arguments)
+        notice_dead_network(self._connection)
 
     async def disconnect(self) -> None:
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=2)
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            with suppress(Exception):  # one that is lost is cut
+                await connection.close(timeout=1)
+            connection.terminate()
 
     def abort(self) -> None:
         if self._connection is not None:
@@ -101,6 +118,23 @@ class PostgresSession(DrivenSession):
 def qualified(text: str, schema: str | None) -> str:
     """The text with the tables' schema."""
     return text if schema is None else _TABLE.sub(f'"{schema}".perdure_', text)
+
+
+def notice_dead_network(connection: asyncpg.Connection) -> None:
+    """Have the system cut a connection over which nothing comes through any more, long before leases lapse."""
+    sock = connection._transport.get_extra_info("socket")
+    if sock is None or sock.family == getattr(socket, "AF_UNIX", None):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _DEAD_NETWORK_SECONDS // 2),
+        ("TCP_KEEPINTVL", 1),
+        ("TCP_KEEPCNT", _DEAD_NETWORK_SECONDS // 2),
+        ("TCP_USER_TIMEOUT", _DEAD_NETWORK_SECONDS * 1_000),
+    ):
+        option = getattr(socket, name, None)  # not every system has each
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _count(status: str) -> int:

@@ -19,9 +19,19 @@ class PlanSession(WritingSession, Protocol):
     @property
     def schema(self) -> str | None: ...
 
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the next statement may go to another connection of the server's, which knows nothing of the last one."""
+        ...
+
     def fetch_direct(self, text: str, parameters: Sequence[Any], /) -> list[Any]:
         """A statement as it is, but for the schema."""
         ...
+
+
+_WRITTEN = "instances executions events pending activities receipts published blobs workers settings"
+# Readers may look on. The generation is another table: it is read before the lock is had, but after it is waited for.
+_KEEP_OUT = f"lock table {', '.join(f'perdure_{name}' for name in _WRITTEN.split())} in exclusive mode"
 
 
 class PostgresTables(NetworkTables):
@@ -33,7 +43,7 @@ class PostgresTables(NetworkTables):
 
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
         session = self._postgres
-        if not is_last:
+        if not is_last or session.is_pooled:
             session.begin()
         kinds = tuple(plan.rows)
         text = writing(
@@ -54,6 +64,9 @@ class PostgresTables(NetworkTables):
         session.begin()
         session.fetch_direct("select pg_advisory_xact_lock($1)", (seal_lock(session.schema),))
         super().set_seal(target)
+
+    def keep_others_out(self) -> None:
+        self._postgres.execute(_KEEP_OUT)
 
 
 def seal_lock(schema: str | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from perdure.backends.looking import Looking
 from perdure.backends.network.link import Conflict
@@ -98,6 +98,9 @@ class RedisLink(RedisConnection):
 
     def is_locked(self, problem: BaseException) -> bool:
         return False  # nobody can keep anything locked
+
+    def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
+        return set()
 
     def now(self) -> Micros:
         seconds, micros = _TIME.run(self._client, [self._keys.header], [])

@@ -78,13 +78,14 @@ class Workers:
     def all_workers(self) -> list[int]:
         return sorted(map(unpack, self._buffer.get_all(self._keys.workers)))
 
-    def lapsed_workers(self, now: Micros) -> list[int]:
-        """Dead ones too that still have leases."""
+    def leases_of_dead(self, since: Micros) -> list[int]:
         keys, buffer = self._keys, self._buffer
         # It is the first thing that housekeeping asks; mostly nothing is due anywhere.
         buffer.glance((keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry))
-        lapsed, dead = buffer.members(Span(keys.alive, high=now)), buffer.members(Span(keys.dead))
-        return [*map(unpack, lapsed), *self._holding(map(unpack, dead))]
+        return list(self._holding(map(unpack, buffer.members(Span(keys.dead)))))
+
+    def lapsed_workers(self, now: Micros) -> list[int]:
+        return [*map(unpack, self._buffer.members(Span(self._keys.alive, high=now)))]
 
     def mark_worker_dead(self, worker_key: int, now: Micros) -> None:
         key = pack(worker_key)

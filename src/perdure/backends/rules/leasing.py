@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perdure.backends.admission import permits, take
+from perdure.backends.admission import Bucket, permits, take
 from perdure.backends.rows import LEASED, ActivityRow, InstanceRow
 from perdure.backends.rules.stuck import stick
 from perdure.backends.unit.unit import Unit
@@ -14,6 +14,7 @@ from perdure.model.task import ActivityTask, WorkflowTask
 
 _FIRST_RETRY: Micros = 1_000_000
 _LONGEST_RETRY: Micros = 300_000_000
+_FULL = 1e18  # however much a later limit lets a bucket hold
 
 
 def lease_instance(unit: Unit, worker_key: int, row: InstanceRow) -> WorkflowTask | None:
@@ -34,7 +35,11 @@ def lease_instance(unit: Unit, worker_key: int, row: InstanceRow) -> WorkflowTas
 
 
 def lease_activities(unit: Unit, worker_key: int, rows: Sequence[ActivityRow]) -> tuple[ActivityTask, ...]:
-    """Lease what was admitted, and pay for it out of the queues' buckets."""
+    """Lease what was admitted, and pay for it out of the queues' buckets.
+
+    A bucket is written for each limited queue, whatever its limits: where many write at once, two who count the same leases
+    must not both add to them.
+    """
     tasks: list[ActivityTask] = []
     begun: dict[str, int] = {}
     for row in rows:
@@ -46,8 +51,12 @@ def lease_activities(unit: Unit, worker_key: int, rows: Sequence[ActivityRow]) -
             begun[row.queue] = begun.get(row.queue, 0) + 1
     for queue, count in begun.items():
         limits = unit.limits().get(queue)
-        if limits is not None and limits.per_second is not None:
-            unit.put_bucket(queue, take(limits, unit.bucket(queue), unit.now, count))
+        if limits is None:
+            continue
+        bucket = unit.bucket(queue)
+        if limits.per_second is not None:
+            bucket = take(limits, bucket, unit.now, count)
+        unit.put_bucket(queue, bucket or Bucket(_FULL, unit.now))
     return tuple(tasks)
 
 

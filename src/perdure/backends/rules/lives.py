@@ -17,6 +17,9 @@ from perdure.backends.unit.tables import WorkerRow
 from perdure.backends.unit.unit import Unit
 
 _encode = msgspec.msgpack.Encoder().encode
+_LAST_WORDS = 60 * 1_000_000
+"""So long after its death a worker's leases are looked for again: where many write at once, a commit of its own may have been
+under way that began before."""
 _AT_ONCE = 1_000  # of what a round of housekeeping finds expired; the next round goes on
 
 
@@ -51,7 +54,9 @@ def give_leases_back(unit: Unit, worker_key: int) -> None:
     """Nothing of it counts as lost."""
     unit.flush()
     _release_instances(unit, worker_key)
-    for key in unit.tables.activities_of_worker(worker_key):
+    activities = unit.tables.activities_of_worker(worker_key)
+    unit.prefetch((), (), activities)
+    for key in activities:
         row = unit.activity(key)
         if row is not None:
             release_attempt(unit, row)
@@ -60,11 +65,13 @@ def give_leases_back(unit: Unit, worker_key: int) -> None:
 def housekeep(unit: Unit, lost_workers: Iterable[int] = ()) -> Housekeeping:
     """`lost_workers` are dead though their leases haven't lapsed."""
     unit.flush()
+    # First, for afterwards they would be found again, with all that this batch itself is about to end.
+    left = unit.tables.leases_of_dead(unit.now - _LAST_WORDS)
     lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers}
     for key in sorted(lost):
         unit.tables.mark_worker_dead(key, unit.now)
         unit.worker_changed(key)
-    activities_lost = sum(_take_over(unit, key) for key in sorted(lost))
+    activities_lost = sum(_take_over(unit, key) for key in sorted({*lost, *left}))
     expired, passed = _expire_activities(unit), _pass_deadlines(unit)
     _forget(unit)
     return Housekeeping(
@@ -84,7 +91,9 @@ def _forget(unit: Unit) -> None:
 def _take_over(unit: Unit, worker_key: int) -> int:
     """End the leases of a dead worker; how many activity attempts were lost."""
     unit.flush()
-    for key in unit.tables.claimed_of_worker(worker_key):
+    claimed = unit.tables.claimed_of_worker(worker_key)
+    unit.prefetch((), claimed, ())
+    for key in claimed:
         row = unit.instance(key)
         assert row is not None
         release(unit, row)
@@ -95,6 +104,7 @@ def _take_over(unit: Unit, worker_key: int) -> int:
     unit.flush()
     _release_instances(unit, worker_key)
     activities = unit.tables.activities_of_worker(worker_key)
+    unit.prefetch((), (), activities)
     for key in activities:
         row_of = unit.activity(key)
         if row_of is not None:

@@ -29,6 +29,7 @@ class DrivenSession(ABC):
     """Opens a transaction by itself, before the first statement that locks or writes; `commit` ends it."""
 
     dialect: Dialect
+    begin_text = "begin"
     begin_snapshot: str
     """What begins a transaction that reads of one moment."""
 
@@ -85,7 +86,7 @@ class DrivenSession(ABC):
         except (Exception, asyncio.CancelledError):
             self.abort()
         finally:
-            loop.close()
+            _end(loop)
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
@@ -110,7 +111,7 @@ class DrivenSession(ABC):
 
     def begin(self) -> None:
         if not self.is_in_transaction:
-            self.run(self.control("begin"))
+            self.run(self.control(self.begin_text))
             self.is_in_transaction = True
 
     def commit(self) -> None:
@@ -139,3 +140,13 @@ class DrivenSession(ABC):
 
     @abstractmethod
     def has_table(self, name: str) -> bool: ...
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """With all that a lost connection has left on it."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.close()

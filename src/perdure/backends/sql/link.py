@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from perdure.backends.looking import Looking
@@ -12,6 +13,7 @@ from perdure.backends.sql.looking import SqlLooking
 from perdure.backends.sql.network_tables import NetworkTables
 from perdure.backends.unit.changes import Changes
 from perdure.clock import Micros
+from perdure.errors import StoreReadOnly, StoreUnavailable
 
 
 class Faults(Protocol):
@@ -34,9 +36,11 @@ class SqlConnection:
         self._session = session
         self._faults = faults
         self._place = place
+        self._was_open = False
 
     def open(self) -> None:
         self._session.open()
+        self._was_open = True
 
     def close(self) -> None:
         self._session.close()
@@ -45,7 +49,14 @@ class SqlConnection:
         return self._faults.is_lost(problem)
 
     def translated(self, problem: BaseException) -> BaseException:
-        return self._faults.translated(problem, self._place)
+        error = self._faults.translated(problem, self._place)
+        if not self._was_open or error is problem or not isinstance(error, StoreReadOnly):
+            return error
+        failing_over = StoreUnavailable(
+            f"{error} Before it could be: a fail-over may be under way; nothing was written."
+        )
+        failing_over.__cause__ = problem
+        return failing_over
 
 
 class SqlLooker(SqlConnection):
@@ -93,6 +104,13 @@ class SqlLink(SqlConnection):
 
     def roll_back(self) -> None:
         self._session.roll_back()
+        self.tables.forget_batch()
+
+    def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
+        try:
+            return self.tables.locked(ids, instance_keys, activity_keys)
+        finally:
+            self._session.roll_back()
 
     def now(self) -> Micros:
         at: Micros = self._session.execute(self.now_text).fetchone()[0]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
-from perdure.backends.sql.plan import Plan, plan
+from perdure.backends.sql.plan import BUCKET, NEW_BUCKET, Plan, plan
 from perdure.backends.sql.session import WritingSession
 from perdure.backends.sql.tables import SqlTables
 from perdure.backends.unit.changes import Changes
@@ -22,6 +23,8 @@ from perdure.model.transition import ClaimTasks
 _SETTLED = "select generation, (select target from perdure_seal) from perdure_store"
 _GENERATION = "select generation from perdure_store"
 _NEXT_GENERATION = "update perdure_store set generation = generation + 1"
+_FREE_INSTANCES = "select key from perdure_instances where key {one_of_keys}{skip_locked}"
+_FREE_ACTIVITIES = "select key from perdure_activities where key {one_of_keys}{skip_locked}"
 _BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
 
 
@@ -40,15 +43,28 @@ class NetworkTables(SqlTables):
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
         """Write it, and commit if it is the last one of its batch. Raises Conflict."""
 
+    @abstractmethod
+    def keep_others_out(self) -> None:
+        """Let no other transaction write until this one ends, and none that has begun to write be left."""
+
     def write(self, changes: Changes) -> None:
-        self.write_plan(self._plan(changes), is_last=False)
+        plan = self._plan(changes)
+        self.write_plan(plan, is_last=False)
+        for queue, *_, revision in (*plan.rows.get(NEW_BUCKET, ()), *plan.rows.get(BUCKET, ())):
+            self._buckets[queue] = revision
 
     def write_last(self, changes: Changes) -> None:
         """Write what is left of a batch, and commit."""
         if changes:
             self.write_plan(self._plan(changes), is_last=True)
         else:
+            if self.session.is_in_transaction:
+                self._check_generation()
             self.session.commit()
+        self.forget_batch()
+
+    def forget_batch(self) -> None:
+        """It is committed, or rolled back."""
         self._buckets.clear()
 
     def _plan(self, changes: Changes) -> Plan:
@@ -64,12 +80,17 @@ class NetworkTables(SqlTables):
         return None if target is None else str(target)
 
     def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
+        self._check_generation()
+        return super().survey(claim, now)
+
+    def _check_generation(self) -> None:
         (generation,) = self._execute(_GENERATION).fetchone()
         if generation != self.generation:
             raise Conflict("limits, workers or the seal have changed")
-        return super().survey(claim, now)
 
     def set_seal(self, target: str | None) -> None:
+        # Who has looked for a seal just before must have written, or look again: the copy begins with the commit.
+        self.keep_others_out()
         super().set_seal(target)
         self._next_generation()
 
@@ -94,9 +115,22 @@ class NetworkTables(SqlTables):
         self._execute(_NEXT_GENERATION)
         self.generation += 1  # it is the next one only if nobody else changes something: the write will tell
 
+    # --- locks of others
+
+    def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
+        """Which of these rows others keep locked, an activity's instance standing for it; locks the rest."""
+        activities = {row.key: row.instance_key for row in self.activities_by_key(activity_keys)}
+        instances = {row.key: row.instance_id for row in self.instances_by_id(ids)}
+        instances |= {row.key: row.instance_id for row in self.instances_by_key([*instance_keys, *activities.values()])}
+        stuck = instances.keys() - self._first_column(_FREE_INSTANCES, self._keys(list(instances)))
+        stuck_activities = activities.keys() - self._first_column(_FREE_ACTIVITIES, self._keys(list(activities)))
+        stuck_activities |= {key for key, instance in activities.items() if instance in stuck}
+        return {*stuck, *(instances[key] for key in stuck), *stuck_activities}
+
     # --- buckets
 
     def bucket(self, queue: str) -> Bucket | None:
         found = self._execute(_BUCKET, (queue,)).fetchone()
-        self._buckets[queue] = None if found is None else found[2]
+        # The first one that this batch has seen: what it knows of the queue is as old.
+        self._buckets.setdefault(queue, None if found is None else found[2])
         return None if found is None else Bucket(*found[:2])

@@ -65,7 +65,8 @@ CHANGED_ACTIVITY = Kind("update", "perdure_activities", ("key", *ATTEMPT_COLUMNS
 REMOVED_ACTIVITY = Kind("delete", "perdure_activities", ("key",))
 PUBLISHED = Kind("upsert", "perdure_published", ("instance_key", "name", "value"), 2)
 RECEIPT = Kind("upsert", "perdure_receipts", ("instance_key", "message_id", "expires_at"), 2)
-BUCKET = Kind("upsert", "perdure_buckets", ("queue", "level", "at", "revision"))
+NEW_BUCKET = Kind("insert", "perdure_buckets", ("queue", "level", "at", "revision"))
+BUCKET = Kind("update", "perdure_buckets", ("queue", "level", "at", "revision"))
 
 KINDS = (
     NEW_INSTANCE,
@@ -83,6 +84,7 @@ KINDS = (
     REMOVED_ACTIVITY,
     PUBLISHED,
     RECEIPT,
+    NEW_BUCKET,
     BUCKET,
 )
 """In this order they are written, where they are written one after the other."""
@@ -166,7 +168,7 @@ def plan(changes: Changes, buckets: Mapping[str, int | None], draw: Callable[[],
         rows.setdefault(kind, []).append(_values[kind](activity))
     instances.sort()
     activities.sort()
-    rows.update({kind: some for kind, some in _others(changes, draw).items() if some})
+    rows.update({kind: some for kind, some in _others(changes, buckets, draw).items() if some})
     return Plan(rows, instances, activities, [(queue, buckets.get(queue)) for queue in changes.buckets])
 
 
@@ -174,7 +176,8 @@ def _kind_of(row: InstanceRow) -> Kind:
     return NEW_INSTANCE if row.is_new else _OF_SHAPE.get(row.shape, STEPPED_INSTANCE)
 
 
-def _others(changes: Changes, draw: Callable[[], int]) -> dict[Kind, list[Row]]:
+def _others(changes: Changes, buckets: Mapping[str, int | None], draw: Callable[[], int]) -> dict[Kind, list[Row]]:
+    filled = [(queue, bucket.level, bucket.at, draw()) for queue, bucket in changes.buckets.items()]
     return {
         NEW_EVENTS: _rows_of(changes.events, 4),
         NEW_EXECUTION: _rows_of(changes.executions, 7),
@@ -186,7 +189,8 @@ def _others(changes: Changes, draw: Callable[[], int]) -> dict[Kind, list[Row]]:
         REMOVED_ACTIVITY: [(key,) for key in changes.removed_activities],
         PUBLISHED: [(*key, value) for key, value in changes.published.items()],
         RECEIPT: [(*key, expires_at) for key, expires_at in changes.receipts.items()],
-        BUCKET: [(queue, bucket.level, bucket.at, draw()) for queue, bucket in changes.buckets.items()],
+        NEW_BUCKET: [row for row in filled if buckets.get(row[0]) is None],
+        BUCKET: [row for row in filled if buckets.get(row[0]) is not None],
     }
 
 

@@ -56,6 +56,9 @@ class Session(Protocol):
 class WritingSession(Session, Protocol):
     """A session that may be in a transaction."""
 
+    @property
+    def is_in_transaction(self) -> bool: ...
+
     def begin(self) -> None: ...
 
     def commit(self) -> None: ...

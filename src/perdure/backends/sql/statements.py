@@ -120,6 +120,9 @@ DELETE_WORKER = "delete from perdure_workers where key = ?"
 LAPSED_WORKERS = "select key from perdure_workers where is_alive = 1 and lease_until <= ?"
 MARK_WORKER_DEAD = """update perdure_workers set is_alive = 0,
     lease_until = case when lease_until < ? then lease_until else ? end where key = ?"""
+DEAD_WORKERS = "select key from perdure_workers where is_alive = 0 and lease_until > ?"
+LEASES_OF = """select worker from perdure_instances where ended_at is null and worker {one_of_keys}
+    union select worker from perdure_activities where worker {one_of_keys}"""
 FORGET_WORKERS = "delete from perdure_workers where is_alive = 0 and lease_until <= ?"
 
 INSERT_QUESTION = "insert into perdure_questions values (?, ?, ?, ?, 0, null)"

@@ -170,6 +170,13 @@ class SqlTables:
     def lapsed_workers(self, now: Micros) -> list[int]:
         return self._first_column(sql.LAPSED_WORKERS, now)
 
+    def leases_of_dead(self, since: Micros) -> list[int]:
+        dead = self._first_column(sql.DEAD_WORKERS, since)
+        if not dead:
+            return []
+        keys = self._keys(dead)
+        return self._first_column(sql.LEASES_OF, keys, keys)
+
     def mark_worker_dead(self, worker_key: int, now: Micros) -> None:
         self._execute(sql.MARK_WORKER_DEAD, (now, now, worker_key))
 

@@ -233,7 +233,7 @@ class Writer(CommitterThread[Read]):
         if culprit is None:
             culprit = halves.failed(part)
         else:
-            halves.without(part, culprit)
+            halves.without(part, (culprit,))
         if culprit is not None:
             culprit.error = as_store_error(faults.translated(problem, name))
             self.tell([culprit], Wakes(), False)

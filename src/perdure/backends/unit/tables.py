@@ -167,6 +167,10 @@ class Tables(Protocol):
 
     def lapsed_workers(self, now: Micros) -> list[int]: ...
 
+    def leases_of_dead(self, since: Micros) -> list[int]:
+        """Of the workers that have died since then, those that hold leases all the same."""
+        ...
+
     def mark_worker_dead(self, worker_key: int, now: Micros) -> None: ...
 
     def claimed_of_worker(self, worker_key: int) -> list[int]:

@@ -423,6 +423,7 @@ class Unit:
         """Leased activities of a queue that has limits."""
         if queue not in self._running:
             self.flush()
+            self.bucket(queue)  # before the leases are counted: who leases one meanwhile writes it
             self._running[queue] = self.tables.running_activities(queue)
         return self._running[queue]
 
