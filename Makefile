@@ -59,7 +59,7 @@ pyright: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev ## perdure against its peers, some 20 minutes; figures and plot go to build/
 	@mkdir -p build
-	@$(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg
+	@scripts/services run -- $(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg
 
 soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
 	@scripts/services run -- $(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]

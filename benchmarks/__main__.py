@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.case import Case
 from benchmarks.machine import file_system, machine
-from benchmarks.ours import STORES, ours
+from benchmarks.ours import Ours, on_stores, ours
 from benchmarks.outcome import Outcome
 from benchmarks.peers import CASES as PEER_CASES
 from benchmarks.peers import PEERS, environments
@@ -23,6 +23,7 @@ from benchmarks.report.plot import to_svg
 from benchmarks.report.summary import summarize
 from benchmarks.report.table import number, print_report
 from benchmarks.rounds import Runner, run_all
+from benchmarks.stores import KINDS
 from benchmarks.theirs import Theirs, usable
 
 
@@ -30,7 +31,14 @@ from benchmarks.theirs import Theirs, usable
 @click.argument("names", metavar="[CASE]...", nargs=-1)
 @click.option("--list", "is_list", is_flag=True, help="List the cases and end.")
 @click.option(
-    "--store", "stores", multiple=True, help="URL of a store; {folder} is a fresh one. Repeatable. All by default."
+    "--stores",
+    "kinds",
+    default=",".join(KINDS),
+    show_default=True,
+    help="Kinds of stores. Servers are those of PERDURE_TEST_POSTGRESQL and so on: scripts/services run -- … starts them.",
+)
+@click.option(
+    "--store", "urls", multiple=True, help="A store's URL, in place of kinds; {folder} is a fresh one. Repeatable."
 )
 @click.option("--rounds", default=3, show_default=True, help="Runs of each case; medians are compared.")
 @click.option(
@@ -50,7 +58,8 @@ def main(  # noqa: PLR0913 - each is an option
     *,
     names: tuple[str, ...],
     is_list: bool,
-    stores: tuple[str, ...],
+    kinds: str,
+    urls: tuple[str, ...],
     rounds: int,
     is_quick: bool,
     with_peers: bool,
@@ -70,7 +79,7 @@ def main(  # noqa: PLR0913 - each is an option
     console = Console(width=max(Console().width, 170))
     facts = machine() | {"disk": file_system(folder), "began_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"}
     _print_facts(console, facts)
-    runners: list[Runner] = [ours(template) for template in stores or STORES]
+    runners: list[Runner] = [*(map(ours, urls) if urls else _on_stores(console, kinds.split(",")))]
     if with_peers:
         runners += _peers(console, cases)
 
@@ -95,6 +104,16 @@ def _chosen(names: Sequence[str]) -> list[Case]:
     if unknown:
         raise click.UsageError(f"there is no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     return [case for name, case in CASES.items() if not names or name in names]
+
+
+def _on_stores(console: Console, names: Sequence[str]) -> list[Ours]:
+    unknown = sorted(set(names) - set(KINDS))
+    if unknown:
+        raise click.UsageError(f"there is no store {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    runners, reasons = on_stores(names)
+    for name, reason in reasons.items():
+        console.print(f"{name} is left out: {reason}", style="yellow", highlight=False, markup=False)
+    return runners
 
 
 def _list(cases: Sequence[Case]) -> None:

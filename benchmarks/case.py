@@ -10,7 +10,10 @@ import msgspec
 Scale = Mapping[str, int]
 """How much of it, by name: `count`, `in_flight` and what else the case's functions take."""
 
-EVERY_STORE = ("sqlite", "memory")
+REMOTE_STORES = ("postgresql", "mariadb", "mysql", "redis", "redis-cluster")
+SHARED_STORES = ("sqlite", *REMOTE_STORES)
+"""Those that several processes can open."""
+EVERY_STORE = (*SHARED_STORES, "memory")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +58,15 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """The first one is the headline: peers bring it too."""
     scale: Scale
     quick: Scale
+    remote_scale: Scale = {}
+    """What is otherwise on stores behind a network."""
     stores: tuple[str, ...] = EVERY_STORE
     rounds: int | None = None
     """As many rounds at most, for what takes minutes."""
+
+    def scale_on(self, store: str) -> Scale:
+        """How much of it on this kind of store."""
+        return {**self.scale, **self.remote_scale} if store in REMOTE_STORES else self.scale
 
 
 def rate(unit: str, *targets: Target) -> Measure:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import benchmarks.stores  # noqa: F401 - makes all schemes known
 from benchmarks.programs import ROOT
 from perdure import App, Worker
 

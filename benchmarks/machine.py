@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.stores import is_in_memory
+from perdure.backends.network.backend import NetworkBackend
 from perdure.backends.protocol import Backend
 from perdure.backends.sqlite import SqliteBackend
 from perdure.backends.sqlite.tables import connection_of
@@ -83,13 +85,13 @@ def rss_megabytes(field: str = "VmRSS") -> float:
 
 def commits_of(backend: Backend) -> int | None:
     """How many transactions this process has committed, where the store tells."""
-    return backend.commits if isinstance(backend, SqliteBackend) else None
+    return backend.commits if isinstance(backend, SqliteBackend | NetworkBackend) else None
 
 
 async def store_settings(backend: Backend) -> dict[str, Any]:
-    """The settings of an open store, read back from where they act."""
+    """The settings of an open store, as far as they are this process's own: of a server, `stores` asks."""
     if not isinstance(backend, SqliteBackend):
-        return {"durability": "none: in memory"}
+        return {"durability": "none: in memory"} if is_in_memory(backend.url) else {}
     found = await backend._write(_read_pragmas)  # synchronous is a setting of the connection that writes
     found["synchronous"] = _SYNCHRONOUS[found["synchronous"]]
     return found

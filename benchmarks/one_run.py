@@ -12,11 +12,7 @@ from typing import Any
 
 from benchmarks.case import Case, Scale
 from benchmarks.registry import CASES
-
-
-def is_shared(store: str) -> bool:
-    """Whether another process can open the store."""
-    return not store.startswith("memory:") and ":memory:" not in store
+from benchmarks.stores import is_in_memory, kind_of
 
 
 async def run(case: Case, store: str, scale: Scale) -> dict[str, Any]:
@@ -24,10 +20,10 @@ async def run(case: Case, store: str, scale: Scale) -> dict[str, Any]:
     measured = await case.run(store, **scale)
     outcome: dict[str, Any] = {
         "figures": {name: float(f"{value:.5g}") for name, value in measured.figures.items()},
-        "settings": measured.settings,
+        "settings": await kind_of(store).settings(store) | measured.settings,
         "scale": dict(scale),
     }
-    if not is_shared(store):
+    if is_in_memory(store):
         outcome["verified"] = await case.verify(store, **scale) | {"by": "the same process: the store ends with it"}
     return outcome
 

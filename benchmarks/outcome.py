@@ -30,14 +30,11 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
     store: str = ""
     """Of ours the kind of store; empty for a peer."""
     durability: str = ""
+    beside: str = ""
+    """Of a peer, the kind of store on which we promise as much."""
     differs: str = ""
     """What a reader has to know before comparing."""
 
     @property
     def is_peer(self) -> bool:
         return not self.store
-
-    @property
-    def comparable_store(self) -> str:
-        """The store on which we promise as much as the peer: nothing, or what is on the disk."""
-        return "memory" if self.durability.startswith("none") else "sqlite"

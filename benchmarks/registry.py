@@ -13,12 +13,14 @@ from benchmarks.cases import (
     processes,
     recovery,
     replay,
+    signal_elsewhere,
     signal_latency,
     start_only,
     steps_in_a_row,
     ten_in_a_row,
     timers,
     tree,
+    two_workers,
     waiting_evicted,
     waiting_kept,
 )
@@ -27,6 +29,7 @@ CASES: Mapping[str, Case] = {
     each.CASE.name: each.CASE
     for each in (
         one_activity,
+        two_workers,
         ten_in_a_row,
         steps_in_a_row,
         fan_out,
@@ -34,6 +37,7 @@ CASES: Mapping[str, Case] = {
         start_only,
         idle_latency,
         signal_latency,
+        signal_elsewhere,
         timers,
         replay,
         recovery,

@@ -38,6 +38,11 @@ class Peer(Protocol):
     @property
     def durability(self) -> str: ...
     @property
+    def beside(self) -> str:
+        """The kind of store that it is compared with."""
+        ...
+
+    @property
     def differs(self) -> str: ...
     def scale(self, case: str) -> Scale: ...
     def command(self, case: str, *, count: int, in_flight: int, folder: Path) -> list[str]:
@@ -49,7 +54,9 @@ class Theirs:
     """A peer. A case that failed once isn't tried again in the next round."""
 
     def __init__(self, peer: Peer) -> None:
-        self.contestant = Contestant(name=peer.name, durability=peer.durability, differs=peer.differs)
+        self.contestant = Contestant(
+            name=peer.name, durability=peer.durability, beside=peer.beside, differs=peer.differs
+        )
         self._peer = peer
         self._hopeless: dict[str, str] = {}
 

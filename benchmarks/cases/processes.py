@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from benchmarks.case import Case, Measured, Target, at_least, at_most
+from benchmarks.case import SHARED_STORES, Case, Measured, Target, at_least, at_most
 from benchmarks.fresh import worker_processes
 from benchmarks.measuring import children_cpu_seconds, keep_in_flight, measured, percentiles, stretch, until
 from benchmarks.verification import Expected, check
@@ -107,5 +107,5 @@ CASE = Case(
     ),
     scale={"count": 6_000, "in_flight": 200, "most": 4},
     quick={"count": 60, "in_flight": 20, "most": 4},
-    stores=("sqlite",),  # memory is one process's
+    stores=SHARED_STORES,  # memory is one process's
 )

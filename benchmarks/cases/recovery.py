@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.case import Case, Measured, at_most
+from benchmarks.case import SHARED_STORES, Case, Measured, at_most
 from benchmarks.cases.ten_in_a_row import STEPS
 from benchmarks.fresh import worker_processes
 from benchmarks.measuring import keep_in_flight, measured, stretch, until
@@ -78,5 +78,5 @@ CASE = Case(
     measures=(at_most("first_s", "s"), at_most("all_s", "s")),
     scale={"count": 2_000},
     quick={"count": 600},
-    stores=("sqlite",),  # memory dies with its process
+    stores=SHARED_STORES,  # memory dies with its process
 )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from benchmarks import fresh
-from benchmarks.case import Case, Measured, Target, at_least, at_most
+from benchmarks.case import SHARED_STORES, Case, Measured, Target, at_least, at_most
 from benchmarks.cases.one_activity import expected as expected_first
 from benchmarks.cases.signal_latency import expected
 from benchmarks.machine import rss_megabytes
@@ -111,6 +111,7 @@ CASE = Case(
     ),
     scale={"count": 100_000, "in_flight": 200},
     quick={"count": 60, "in_flight": 10},
-    stores=("sqlite",),  # in memory the store itself is in the process: waiting_kept has that
+    remote_scale={"count": 20_000},
+    stores=SHARED_STORES,  # in memory the store itself is in the process: waiting_kept has that
     rounds=1,
 )

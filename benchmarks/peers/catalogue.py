@@ -29,6 +29,8 @@ class Peer:
     name: str
     durability: str
     differs: str
+    beside: str = "sqlite"
+    """The kind of our stores that promises as much."""
     scales: Mapping[str, Scale]
 
     @property
@@ -69,6 +71,7 @@ _PEERS = (
     Peer(
         name="floor_memory",
         durability="none: SQLite in memory",
+        beside="memory",
         differs="as floor",
         scales=_FLOOR,
     ),
@@ -89,6 +92,7 @@ _PEERS = (
     Peer(
         name="durabletask",
         durability="none: the backend in memory that comes with its SDK for tests",
+        beside="memory",
         differs="gRPC on the loopback within one process; the whole history is sent for each step, so a rate falls with length",
         scales={
             "one_activity": Scale(count=1_200, in_flight=50),

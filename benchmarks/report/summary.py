@@ -72,8 +72,8 @@ def _rows(case: Case, measure: Measure, contestants: Sequence[Contestant], outco
             least=min(values[each.name]),
             most=max(values[each.name]),
             runs=len(values[each.name]),
-            times_ours=_times(measure, ours.get(each.comparable_store), medians[each.name]) if each.is_peer else None,
-            times_ours_on=each.comparable_store if each.is_peer else "",
+            times_ours=_times(measure, ours.get(each.beside), medians[each.name]) if each.is_peer else None,
+            times_ours_on=each.beside if each.is_peer else "",
             verdicts=_verdicts(measure, each, medians),
         )
         for each in contestants
@@ -89,9 +89,9 @@ def _times(measure: Measure, ours: float | None, peers: float) -> float | None:
     return above / below if below else None
 
 
-def _is_plain(contestant: Contestant, *stores: str) -> bool:
+def _is_plain(contestant: Contestant) -> bool:
     """Whether it is perdure on a store as it is by default: a URL with options is another set-up."""
-    return any(contestant.name == f"perdure, {store}" for store in stores or ("sqlite", "memory"))
+    return contestant.name == f"perdure, {contestant.store}"
 
 
 def _verdicts(measure: Measure, contestant: Contestant, medians: dict[str, float]) -> tuple[Verdict, ...]:
@@ -101,7 +101,7 @@ def _verdicts(measure: Measure, contestant: Contestant, medians: dict[str, float
 
 def _verdict(measure: Measure, target: Target, contestant: Contestant, medians: dict[str, float]) -> Verdict | None:
     """None if the target isn't about this contestant, or its peer didn't run."""
-    if not _is_plain(contestant, target.store):
+    if contestant.store != target.store or not _is_plain(contestant):
         return None
     value: float | None = medians[contestant.name]
     sign = "≥" if measure.is_more_better else "≤"

@@ -205,3 +205,15 @@ async def test_a_first_step_takes_the_place_of_an_ended_instance(store: StoreUnd
     assert created.first is not None
     assert await rows(store, "select key, state from perdure_instances") == [(created.instance_key, 0)]
     assert await rows(store, "select count(*) from perdure_events") == [(1,)]
+
+
+async def test_starts_whose_activities_have_to_wait_are_written_together(store: StoreUnderTest) -> None:
+    worker = await store.worker()
+    await store.create("older")
+    await worker.run(activities=(builders.activity(),))  # nobody has it: what follows waits behind it
+    statements = await traced(store)
+    created = await begin(
+        store, *(with_step(worker, f"order-{number}", activities=(builders.activity(),)) for number in range(30))
+    )
+    assert [each.first.activities for each in created if each.first is not None] == [()] * 30
+    assert len([statement for statement in statements if statement.startswith("insert")]) == 3

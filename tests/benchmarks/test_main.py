@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_quick_run_prints_a_table_and_writes_json_and_a_plot(tmp_path: Path) -> None:
     json_file, svg_file = tmp_path / "runs.json", tmp_path / "plot.svg"
     command = [
-        sys.executable, "-m", "benchmarks", "one_activity", "--quick", "--no-peers", "--rounds", "2",
+        sys.executable, "-m", "benchmarks", "one_activity", "--quick", "--no-peers", "--rounds", "2", "--stores", "sqlite,memory",
         "--json", str(json_file), "--svg", str(svg_file), "--folder", str(tmp_path),
     ]  # fmt: skip
 

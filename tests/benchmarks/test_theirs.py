@@ -30,6 +30,7 @@ class Fake:
         self.name = name
         self.cases = frozenset({"one_activity", "tree"})
         self.durability = "none at all"
+        self.beside = "sqlite"
         self.differs = "it does nothing"
         self.asked: list[tuple[int, int]] = []
         self._program = program

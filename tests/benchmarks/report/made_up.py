@@ -8,8 +8,8 @@ from benchmarks.registry import CASES
 ONE, IDLE = CASES["one_activity"], CASES["idle_latency"]
 SQLITE = Contestant(name="perdure, sqlite", store="sqlite")
 MEMORY = Contestant(name="perdure, memory", store="memory")
-DBOS = Contestant(name="dbos", durability="full <sync>", differs="polls & waits")
-FLOOR = Contestant(name="floor", durability="full", differs="no engine")
+DBOS = Contestant(name="dbos", durability="full <sync>", beside="sqlite", differs="polls & waits")
+FLOOR = Contestant(name="floor", durability="full", beside="sqlite", differs="no engine")
 ALL = [SQLITE, MEMORY, DBOS, FLOOR]
 
 

@@ -26,7 +26,7 @@ def test_a_peer_is_compared_with_us_on_the_durable_store() -> None:
 
 
 def test_a_peer_in_memory_is_compared_with_us_in_memory() -> None:
-    volatile = Contestant(name="durabletask", durability="none: in memory")
+    volatile = Contestant(name="durabletask", durability="none: in memory", beside="memory")
     rows = summarize([ONE], [*ALL, volatile], [*RUNS, outcome("one_activity", volatile, 1, rate=1_100)])
 
     assert row(rows, "durabletask").times_ours == 10

@@ -131,6 +131,9 @@ class LentSession:
             [bytes(value) if isinstance(value, bytearray) else value for value in parameters],
         )
 
+    def execute_alone(self, template: str, parameters: Sequence[Any] = (), /) -> Rows:
+        return self.execute(template, parameters)
+
     def has_table(self, name: str) -> bool:
         text = "select 1 from information_schema.tables where table_schema = database() and table_name = ?"
         return self.execute(text, (name.replace("perdure_", self._prefix, 1),)).fetchone() is not None

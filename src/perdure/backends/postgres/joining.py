@@ -125,6 +125,9 @@ class LentSession:
         values = [list(value) if isinstance(value, tuple) else value for value in parameters]
         return self._run(qualified(text, self.schema), values).fetchall()
 
+    def execute_alone(self, template: str, parameters: Sequence[Any] = (), /) -> Rows:
+        return self.execute(template, parameters)
+
     def has_table(self, name: str) -> bool:
         found = self._run("select to_regclass($1) is not null", (qualified(name, self.schema),))
         return bool(found.fetchone()[0])

@@ -14,7 +14,7 @@ import asyncpg
 from perdure.backends.notices import shortened
 from perdure.backends.postgres import faults, judging
 from perdure.backends.postgres.options import PostgresOptions
-from perdure.backends.postgres.session import PostgresSession, notice_dead_network
+from perdure.backends.postgres.session import OF_WRITING, PostgresSession, notice_dead_network
 from perdure.backends.postgres.tables import PostgresTables
 from perdure.backends.sql import schema
 from perdure.backends.sql.link import SqlConnection, SqlLink
@@ -30,7 +30,7 @@ class PostgresLink(SqlLink):
     now_text = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, dsn: str, place: str, options: PostgresOptions) -> None:
-        self.session = PostgresSession(dsn, options)
+        self.session = PostgresSession(dsn, options, OF_WRITING)
         super().__init__(self.session, PostgresTables(self.session), faults, place, may_migrate=options.migrate)
         self._schema = options.schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,15 @@ _LOCK_TIMEOUT = "100ms"  # as long as a commit may take; who takes longer is gon
 _BEGIN_BEHIND_PGBOUNCER = f"begin isolation level read committed; set local lock_timeout = '{_LOCK_TIMEOUT}'"
 _DEAD_NETWORK_SECONDS = 10
 
+OF_WRITING = {
+    # Plans are kept, and the first ones are made for tables that are empty: what is faster there reads all of them later. Whoever
+    # writes finds every row by an index.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings of the connection that writes."""
+
 _TABLE = re.compile(r"(?<!index )\bperdure_")  # an index is in the schema of its table
 
 
@@ -29,10 +38,12 @@ class PostgresSession(DrivenSession):
     dialect = POSTGRES
     begin_snapshot = "begin isolation level repeatable read read only"
 
-    def __init__(self, dsn: str, options: PostgresOptions) -> None:
+    def __init__(self, dsn: str, options: PostgresOptions, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` are the server's, for this connection."""
         super().__init__()
         self._dsn = dsn
         self._options = options
+        self._settings = settings or {}
         self._connection: asyncpg.Connection | None = None
         self.is_pooled = options.pgbouncer
         """Whether the next statement may go to another connection of the server's, which knows nothing of the last one."""
@@ -62,6 +73,7 @@ class PostgresSession(DrivenSession):
                 "default_transaction_isolation": "read committed",
                 # A process that stands still, or whose machine is gone, keeps no rows locked.
                 "idle_in_transaction_session_timeout": "5s",
+                **self._settings,
             }
         self._connection = await asyncpg.connect(self._dsn, **arguments)
         notice_dead_network(self._connection)

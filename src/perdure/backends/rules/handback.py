@@ -8,6 +8,7 @@ from perdure.backends.admission import Rank, admit
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
 from perdure.backends.rules.queueing import serves
+from perdure.backends.unit.heads import Asked
 from perdure.backends.unit.unit import Unit
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import Offer
@@ -55,7 +56,7 @@ def hand_back_activities(
 def _first_rank(unit: Unit, offer: Offer, free: dict[str, int | None], new: list[ActivityRow]) -> Rank | None:
     """The rank of the first activity, but for `new`, that waits on the offered queues and may begin."""
     exhausted = [queue for queue, permits in free.items() if permits == 0] if free else ()
-    asked = (offer.activity_queues, offer.activity_names, *exhausted)
+    asked: Asked = (offer.activity_queues, offer.activity_names, *exhausted)
     known = unit.heads.activities.get(asked, _NOT_ASKED)
     if known is not _NOT_ASKED:
         return known  # type: ignore[return-value]

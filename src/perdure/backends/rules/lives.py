@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import msgspec
 
@@ -62,9 +62,11 @@ def give_leases_back(unit: Unit, worker_key: int) -> None:
             release_attempt(unit, row)
 
 
-def housekeep(unit: Unit, lost_workers: Iterable[int] = ()) -> Housekeeping:
+def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
     """`lost_workers` are dead though their leases haven't lapsed."""
     unit.flush()
+    if not lost_workers and not _is_untidy(unit):
+        return Housekeeping()
     # First, for afterwards they would be found again, with all that this batch itself is about to end.
     left = unit.tables.leases_of_dead(unit.now - _LAST_WORDS)
     lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers}
@@ -80,6 +82,12 @@ def housekeep(unit: Unit, lost_workers: Iterable[int] = ()) -> Housekeeping:
         activities_expired=expired,
         deadlines_passed=passed,
     )
+
+
+def _is_untidy(unit: Unit) -> bool:
+    """Mostly nothing is to be done anywhere, and one question says so."""
+    now = unit.now
+    return unit.tables.is_house_untidy(now, died_since=now - _LAST_WORDS, workers_before=now - DEAD_WORKERS_KEPT)
 
 
 def _forget(unit: Unit) -> None:

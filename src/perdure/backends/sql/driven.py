@@ -95,10 +95,13 @@ class DrivenSession(ABC):
     # --- statements
 
     def execute(self, template: str, parameters: Sequence[Any] = (), /) -> Rows:
-        statement = self.prepared(template)
-        if not statement.is_plain:
+        if not self.prepared(template).is_plain:
             self.begin()
-        return self.run(self.ask(statement, parameters))
+        return self.execute_alone(template, parameters)
+
+    def execute_alone(self, template: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run a statement in the transaction that is open, and else as one of its own."""
+        return self.run(self.ask(self.prepared(template), parameters))
 
     def prepared(self, template: str) -> Statement:
         statement = self._statements.get(template)

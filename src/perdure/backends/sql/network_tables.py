@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
+from perdure.backends.sql import statements as sql
 from perdure.backends.sql.plan import BUCKET, NEW_BUCKET, Plan, plan
 from perdure.backends.sql.session import WritingSession
 from perdure.backends.sql.tables import SqlTables
@@ -21,7 +22,6 @@ from perdure.clock import Micros
 from perdure.model.transition import ClaimTasks
 
 _SETTLED = "select generation, (select target from perdure_seal) from perdure_store"
-_GENERATION = "select generation from perdure_store"
 _NEXT_GENERATION = "update perdure_store set generation = generation + 1"
 _FREE_INSTANCES = "select key from perdure_instances where key {one_of_keys}{skip_locked}"
 _FREE_ACTIVITIES = "select key from perdure_activities where key {one_of_keys}{skip_locked}"
@@ -80,13 +80,19 @@ class NetworkTables(SqlTables):
         return None if target is None else str(target)
 
     def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
-        self._check_generation()
-        return super().survey(claim, now)
+        rows = self._surveyed(claim, now, sql.GENERATION)
+        if (sql.GENERATION_IS, self.generation, 0) not in rows:
+            raise Conflict("limits, workers or the seal have changed")
+        return self._survey_of(rows)
 
     def _check_generation(self) -> None:
-        (generation,) = self._execute(_GENERATION).fetchone()
+        (_, generation, _) = self._execute(sql.GENERATION).fetchone()
         if generation != self.generation:
             raise Conflict("limits, workers or the seal have changed")
+
+    def beat(self, worker_key: int, now: Micros) -> bool:
+        # By itself: a transaction would take two more round trips, and if the batch fails it is repeated.
+        return self.session.execute_alone(sql.BEAT, (now, now, now, worker_key)).rowcount == 1
 
     def set_seal(self, target: str | None) -> None:
         # Who has looked for a seal just before must have written, or look again: the copy begins with the commit.

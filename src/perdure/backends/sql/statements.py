@@ -134,6 +134,14 @@ ANSWER_QUESTION = "update perdure_questions set reply = ? where id = ? and reply
 DELETE_QUESTION = "delete from perdure_questions where id = ?"
 FORGET_QUESTIONS = "delete from perdure_questions where expires_at <= ?"
 
+IS_HOUSE_UNTIDY = """select exists (select 1 from perdure_workers where is_alive = 1 and lease_until <= ?)
+    or exists (select 1 from perdure_activities where expires_at is not null and worker is null and expires_at <= ?)
+    or exists (select 1 from perdure_instances {by_deadline}
+        where deadline_at is not null and ended_at is null and deadline_at <= ?)
+    or exists (select 1 from perdure_receipts where expires_at <= ?)
+    or exists (select 1 from perdure_questions where expires_at <= ?)
+    or exists (select 1 from perdure_workers where is_alive = 0 and (lease_until <= ? or lease_until > ?))"""
+
 # --- settings, blobs, the seal
 
 DELETE_SETTING = "delete from perdure_settings where kind = ? and name = ?"
@@ -183,12 +191,15 @@ _ACTIVITIES = """select 2, at, 0 from (
         select due_at as at from perdure_activities where phase = 2 and queue = ? and due_at > ? and name {one_of_texts}
         order by due_at limit 1) w"""
 
-HELD_DUE, INSTANCE_DUE, ACTIVITY_DUE, DUE_LATER, TOLD = range(5)
+GENERATION = "select 5, generation, 0 from perdure_store"
+"""What stores with many writers survey besides."""
+
+HELD_DUE, INSTANCE_DUE, ACTIVITY_DUE, DUE_LATER, TOLD, GENERATION_IS = range(6)
 """What a row of `survey` tells."""
 
 
 @cache
-def survey(workflow_queues: int, activity_queues: int) -> str:
+def survey(workflow_queues: int, activity_queues: int, *also: str) -> str:
     """All that an idle worker asks, in one statement: rows of a kind, a time or key, and a token."""
-    parts = [_HELD, _NEXT_HELD, _TOLD, *[_INSTANCES] * workflow_queues, *[_ACTIVITIES] * activity_queues]
+    parts = [_HELD, _NEXT_HELD, _TOLD, *also, *[_INSTANCES] * workflow_queues, *[_ACTIVITIES] * activity_queues]
     return "\n    union all ".join(parts)

@@ -114,6 +114,9 @@ class SqlTables:
         self._execute(sql.PROMOTE_ACTIVITIES, (queue, now))
 
     def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
+        return self._survey_of(self._surveyed(claim, now))
+
+    def _surveyed(self, claim: ClaimTasks, now: Micros, *also: str) -> list[tuple[int, int, int]]:
         worker = claim.worker_key
         names = self._texts(sorted(claim.workflow_names))
         versions = self._any_version if claim.versions is None else self._texts(sorted(claim.versions))
@@ -123,8 +126,10 @@ class SqlTables:
             parameters += (queue, names, versions, versions, queue, now, queue, now, names, versions, versions)
         for queue in claim.activity_queues:
             parameters += (queue, activity_names, queue, now, queue, now, activity_names)
-        statement = sql.survey(len(claim.workflow_queues), len(claim.activity_queues))
-        rows = self._execute(statement, parameters).fetchall()
+        statement = sql.survey(len(claim.workflow_queues), len(claim.activity_queues), *also)
+        return self._execute(statement, parameters).fetchall()
+
+    def _survey_of(self, rows: list[tuple[int, int, int]]) -> Survey:
         kinds = {kind for kind, *_ in rows}
         return Survey(
             has_workflow_task=sql.HELD_DUE in kinds or sql.INSTANCE_DUE in kinds,
@@ -190,6 +195,10 @@ class SqlTables:
 
     def activities_of_worker(self, worker_key: int) -> list[int]:
         return self._first_column(sql.ACTIVITIES_OF_WORKER, worker_key)
+
+    def is_house_untidy(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> bool:
+        (is_untidy,) = self._execute(sql.IS_HOUSE_UNTIDY, (*[now] * 5, workers_before, died_since)).fetchone()
+        return bool(is_untidy)
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         self._execute(sql.FORGET_RECEIPTS, (now,))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from perdure.backends.admission import Rank
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.unit.tables import Place
+
+Asked = tuple[tuple[str, ...], frozenset[str], *tuple[str, ...]]
+"""Queues and names of activities that a worker takes, and those of the queues that let none begin."""
 
 
 class Heads:
@@ -16,7 +18,7 @@ class Heads:
     __slots__ = ("activities", "has_unwritten_activities", "has_unwritten_instances", "instances", "loose")
 
     def __init__(self) -> None:
-        self.activities: dict[tuple[Any, ...], Rank | None] = {}
+        self.activities: dict[Asked, Rank | None] = {}
         """What hand-back has found on queues, for names, but for queues without permits. What comes is followed, and
         when one goes that anybody could claim it is no longer good."""
         self.has_unwritten_activities = False

@@ -183,6 +183,10 @@ class Tables(Protocol):
 
     def activities_of_worker(self, worker_key: int) -> list[int]: ...
 
+    def is_house_untidy(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> bool:
+        """Whether there may be anything for housekeeping: so long as workers that have died since then are looked after."""
+        ...
+
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         """Expired receipts and questions go, and workers dead since before that."""
         ...
