@@ -7,14 +7,17 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import asyncpg
 import pytest
+from redis import Redis
+from redis.cluster import RedisCluster
 
 from perdure.clock import random_id
 from scripts.servers import SERVERS, variable
 from scripts.servers.command_line import MAY_BE_MISSING_IN_CI
+from tests.backends import mysql_helpers
 
 
 def service_url(name: str) -> str:
@@ -56,10 +59,41 @@ def postgresql_schema(server: str) -> Iterator[str]:
     asyncio.run(drop())
 
 
+@contextmanager
+def mysql_tables(server: str) -> Iterator[str]:
+    """The URL of tables that aren't there yet, and that go afterwards."""
+    prefix = mysql_helpers.new_prefix()
+
+    async def drop() -> None:
+        async with mysql_helpers.server(server) as cursor:
+            await mysql_helpers.drop_tables(cursor, prefix)
+
+    yield f"{server}?prefix={prefix}"
+    asyncio.run(drop())
+
+
+@contextmanager
+def redis_keys(server: str) -> Iterator[str]:
+    """The URL of keys that aren't there yet, and that go afterwards."""
+    prefix = f"test-{random_id().hex()}"
+    yield f"{server}?prefix={prefix}"
+    if server.startswith("redis+cluster"):
+        client: Any = RedisCluster.from_url(server.replace("redis+cluster", "redis"))
+    else:
+        client = Redis.from_url(server)
+    for key in client.scan_iter(match=f"{{{prefix}:*", count=1000):
+        client.delete(key)
+    client.close()
+
+
 _EMPTY: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
     "memory": _in_memory,
     "sqlite": _in_file,
     "postgresql": lambda _: postgresql_schema(service_url("postgresql")),
+    "mariadb": lambda _: mysql_tables(service_url("mariadb")),
+    "mysql": lambda _: mysql_tables(service_url("mysql")),
+    "redis": lambda _: redis_keys(service_url("redis")),
+    "redis-cluster": lambda _: redis_keys(service_url("redis-cluster")),
 }
 
 ON_SERVERS = tuple(name for name in _EMPTY if name not in {"memory", "sqlite"})

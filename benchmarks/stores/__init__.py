@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from benchmarks.stores import own_scheme
 from benchmarks.stores.kind import Kind
 from benchmarks.stores.memory import Memory
 from benchmarks.stores.mysql import Mysql
@@ -15,7 +14,6 @@ from benchmarks.stores.sqlite import Sqlite
 
 __all__ = ["KINDS", "Kind", "is_in_memory", "kind_of"]
 
-own_scheme.teach()
 
 _ALL: tuple[Kind, ...] = (
     Sqlite(),

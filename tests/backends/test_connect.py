@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from perdure.backends.connect import connect
+from perdure.backends.connect import connect, migration_script
 from perdure.backends.memory import MemoryBackend
-from perdure.backends.redis import RedisBackend
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.errors import ConfigurationError
 from perdure.model.instance import State
@@ -55,23 +57,9 @@ def test_options_come_from_the_query_and_from_keywords_which_go_before(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["redis://localhost/0", "rediss://user:secret@host:7000/2", "redis+cluster://host:7000", "rediss+cluster://host"],
-)
-def test_redis_urls(url: str) -> None:
-    backend = connect(f"{url}?prefix=shop&ssl_ca_certs=ca.pem", timeout_seconds=5)
-    assert isinstance(backend, RedisBackend)
-    assert backend.prefix == "shop"
-    assert backend.url == url.replace(":secret", "")
-
-
-@pytest.mark.parametrize(
     ("url", "options", "says"),
     [
-        ("redis://localhost/0?prefix={a}", {}, "prefix is '{a}'; it must be a text without braces"),
-        ("redis://localhost/0?socket_timeout=3", {}, "no option socket_timeout; there are prefix"),
-        ("redis://localhost/0", {"timeout_seconds": 0}, "must be a number of seconds over 0"),
-        ("oracle://host/db", {}, "no store has the scheme 'oracle'. There are memory, redis"),
+        ("oracle://host/db", {}, "no store has the scheme 'oracle'. There are mariadb, memory, mysql, postgres"),
         ("orders.db", {}, "is no store's URL.*sqlite:/// before it"),
         ("sqlite:orders.db", {}, "is no store's URL"),
         ("sqlite://orders.db", {}, "three slashes"),
@@ -101,3 +89,39 @@ def test_a_store_is_imported_when_it_is_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_driver_that_is_missing_is_named_with_what_installs_it() -> None:
+    code = (
+        "import sys; sys.modules['asyncpg'] = None\nfrom perdure import connect; connect('postgresql://host/database')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (
+        "postgresql:// needs the package asyncpg, which isn't installed: pip install perdure[postgres]" in done.stderr
+    )
+
+
+def test_a_keyword_that_is_none_is_as_good_as_none(tmp_path: Path) -> None:
+    backend = connect(f"sqlite:///{tmp_path}/a.db?migrate=false", migrate=None)
+    assert isinstance(backend, SqliteBackend)
+    assert backend._options == SqliteOptions(migrate=False)
+
+
+def test_a_script_makes_the_schema_that_code_without_the_right_to_migrate_opens(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        database.executescript(migration_script(url))
+
+    async def open_it() -> dict[State, int]:
+        backend = connect(url, migrate=False)
+        await backend.open()
+        found = await backend.count_instances()
+        await backend.close()
+        return found
+
+    assert asyncio.run(open_it()) == {}
+
+
+def test_a_store_without_a_schema_has_no_script() -> None:
+    with pytest.raises(ConfigurationError, match="no schema"):
+        migration_script("memory://")

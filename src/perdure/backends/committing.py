@@ -93,6 +93,7 @@ class CommitterThread(Generic[E]):
             self.open()
         except BaseException as problem:
             self.opened.set_exception(self.abandon(problem))
+            self._closed.set_result(None)
             return
         self.opened.set_result(None)
         while not self._is_ending or self.backlog:

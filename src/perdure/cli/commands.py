@@ -170,11 +170,16 @@ def resume(name: str, store: str | None) -> None:
 
 @perdure.command()
 @store_option
-def migrate(store: str | None) -> None:
+@click.option("--sql", is_flag=True, help="Print what would do it, for psql, mysql or sqlite3, and connect to nothing.")
+@click.option("--from-version", type=click.IntRange(0), default=0, help="With --sql: the version that is there.")
+def migrate(store: str | None, sql: bool, from_version: int) -> None:
     """Create the store, or bring its schema up to this version of perdure. Repeating it changes nothing."""
     from perdure.cli import looking
 
-    looking.migrate(store)
+    if sql:
+        looking.print_migration(store, from_version)
+    else:
+        looking.migrate(store)
 
 
 @perdure.command()

@@ -48,7 +48,7 @@ def check_store(url: str | None) -> str:
         raise ConfigurationError(
             "no store was named: pass --store URL or set PERDURE_STORE, as in PERDURE_STORE=sqlite:///orders.db"
         )
-    if url.startswith("memory:") or ":memory:" in url:
+    if url.startswith(("memory:", "sqlite:///:memory:")):
         raise ConfigurationError(
             "a memory store lives and dies in one process: the command line can't share it. Use sqlite:///file.db"
         )
@@ -58,7 +58,8 @@ def check_store(url: str | None) -> str:
 def existing_store(url: str | None) -> Backend:
     """The store, not opened yet. Looking at one neither creates it nor changes its schema.
 
-    Raises ConfigurationError if it is a file that isn't there.
+    Raises ConfigurationError if it is a file that isn't there. On a server it is the schema that must be there, which opening
+    the store tells: SchemaMismatch.
     """
     backend = connect(check_store(url), migrate=False)
     scheme, _, path = backend.url.partition(":///")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import click
 import msgspec
 
-from perdure.backends.connect import connect
+from perdure.backends.connect import connect, migration_script
 from perdure.backends.protocol import Backend
 from perdure.cli.loading import check_store, existing_store, load_app
 from perdure.cli.shown import as_data, at, printable
@@ -55,6 +55,10 @@ def show_instance(store: str | None, instance_id: str, *, app_target: str | None
 
 def migrate(store: str | None) -> None:
     asyncio.run(_migrate(check_store(store)))
+
+
+def print_migration(store: str | None, found: int) -> None:
+    click.echo(migration_script(check_store(store), found), nl=False)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class MysqlSession(DrivenSession):
     )
 
     def __init__(self, address: Address, options: MysqlOptions) -> None:
-        super().__init__()
+        super().__init__(options.timeout_seconds)
         self._address = address
         self._options = options
         self._connection: Connection | None = None
@@ -190,8 +191,7 @@ class MysqlSession(DrivenSession):
     @contextmanager
     def _patience(self) -> Generator[None]:
         """The connection is given up if the server doesn't answer in time."""
-        assert self._loop is not None
-        timer = self._loop.call_later(self._options.timeout_seconds, self.abort)
+        timer = asyncio.get_running_loop().call_later(self._options.timeout_seconds, self.abort)
         try:
             yield
         finally:

@@ -64,10 +64,14 @@ class Hub(hub.Hub):
         self._reader.end()
 
     def end_writing(self) -> Future[None]:
-        closed = self.writer.end()
-        if self._announcer is not None:
-            closed.add_done_callback(lambda _: self._announcer.end() if self._announcer else None)
-        return closed
+        if self._ear is not None:
+            self._ear.end()  # if the store couldn't be opened, there was no reading to end
+        closed, announcer = self.writer.end(), self._announcer
+        if announcer is None:
+            return closed
+        # Nobody joins the thread: this may be an event loop that the connection needs.
+        closed.add_done_callback(lambda _: announcer.end())
+        return announcer.ended
 
     def _tell(self, jobs: list[Job], wakes: Wakes, has_strangers: bool) -> None:
         """From the writer's thread."""

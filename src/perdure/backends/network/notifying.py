@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container
+from concurrent.futures import Future
 
 from perdure.backends.network.link import Herald, Listener
 from perdure.backends.network.reconnecting import Reconnecting
@@ -31,6 +32,9 @@ class Announcer:
         self._lock = threading.Lock()
         self._has_some = threading.Event()
         self._is_over = False
+        self.ended: Future[None] = Future()
+        """Done when the connection is let go of."""
+        self.ended.set_running_or_notify_cancel()
         self._thread = threading.Thread(target=self._main, name=f"perdure notifies {name}", daemon=True)
         self._thread.start()
 
@@ -42,9 +46,9 @@ class Announcer:
                 self._has_some.set()
 
     def end(self) -> None:
+        """It ends by itself a moment later."""
         self._is_over = True
         self._has_some.set()
-        self._thread.join()
 
     def _main(self) -> None:
         while True:
@@ -57,6 +61,7 @@ class Announcer:
             if self._is_over:
                 break
         self._herald.close()
+        self.ended.set_result(None)
 
     def _send(self, notice: bytes) -> None:
         try:
@@ -88,6 +93,8 @@ class Ear:
             try:
                 self._listener.listen(self._tell, self._is_over)
             except Exception as problem:
+                if self._is_over.is_set():
+                    break
                 if time.monotonic() - began > _STEADY_SECONDS:
                     failures = 0
                 level = logging.INFO if failures else logging.WARNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import asyncpg
 
@@ -29,7 +30,8 @@ _CONFLICTS = (asyncpg.UniqueViolationError, asyncpg.SerializationError, asyncpg.
 def is_lost(problem: BaseException) -> bool:
     """Whether the connection is of no use any more, or the server serves nobody now."""
     if isinstance(problem, asyncpg.InterfaceError):
-        return "clos" in str(problem)
+        said = str(problem)
+        return "clos" in said or "released back to the pool" in said  # as it is when it was closed or terminated
     return isinstance(problem, _LOST)
 
 
@@ -57,16 +59,9 @@ def translated(problem: BaseException, place: str) -> BaseException:
 
 def _translate(problem: BaseException, place: str) -> Exception | None:
     said = f"It was said: {type(problem).__name__}: {problem}"
-    if isinstance(problem, asyncpg.InvalidAuthorizationSpecificationError):
-        return StoreUsageError(f"{place} doesn't let this user in: check user and password in the URL. {said}")
-    if isinstance(problem, asyncpg.InvalidCatalogNameError):
-        return StoreUsageError(f"{place}: there is no such database; create it first (createdb). {said}")
-    if isinstance(problem, asyncpg.ReadOnlySQLTransactionError | asyncpg.TargetServerAttributeNotMatched):
-        return StoreReadOnly(f"{place} can't be written: it is a replica, or its transactions are read-only. {said}")
-    if isinstance(problem, asyncpg.DiskFullError):
-        return StoreFull(f"There is no space left for {place}; nothing was written. Make room, then repeat. {said}")
-    if isinstance(problem, asyncpg.InsufficientPrivilegeError):
-        return StoreUsageError(f"{place}: this user may not do that; grant it what is missing. {said}")
+    for kind, error, text in _MEANINGS:
+        if isinstance(problem, kind):
+            return error(f"{text.replace('{place}', place)} {said}")
     if is_lost(problem):
         return StoreUnavailable(
             f"{place} can't be reached, or went away before it answered: whether a write under way took place isn't known; "
@@ -75,3 +70,43 @@ def _translate(problem: BaseException, place: str) -> Exception | None:
     if isinstance(problem, asyncpg.PostgresError | asyncpg.InterfaceError):
         return StoreError(f"{place} refused a statement; nothing of it was written. {said}")
     return None
+
+
+_MEANINGS: tuple[tuple[type[BaseException], type[Exception], str], ...] = (
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        StoreUsageError,
+        "{place} doesn't let this user in: check user and password in the URL.",
+    ),
+    (
+        asyncpg.InvalidCatalogNameError,
+        StoreUsageError,
+        "{place}: there is no such database; create it first (createdb).",
+    ),
+    (
+        asyncpg.ReadOnlySQLTransactionError,
+        StoreReadOnly,
+        "{place} can't be written: it is a replica, or its transactions are read-only.",
+    ),
+    (
+        asyncpg.TargetServerAttributeNotMatched,
+        StoreReadOnly,
+        "{place} can't be written: it is a replica, or its transactions are read-only.",
+    ),
+    (
+        asyncpg.DiskFullError,
+        StoreFull,
+        "There is no space left for {place}; nothing was written. Make room, then repeat.",
+    ),
+    (
+        asyncpg.InsufficientPrivilegeError,
+        StoreUsageError,
+        "{place}: this user may not do that; grant it what is missing.",
+    ),
+    (asyncpg.ClientConfigurationError, ConfigurationError, "{place} can't be connected to like this."),
+    (
+        ssl.SSLCertVerificationError,
+        StoreUsageError,
+        "{place} shows a certificate that isn't trusted: look at sslrootcert and at the host's name.",
+    ),
+)

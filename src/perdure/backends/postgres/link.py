@@ -9,12 +9,11 @@ from base64 import b85decode, b85encode
 from collections.abc import Callable
 from zlib import crc32
 
-import asyncpg
-
 from perdure.backends.notices import shortened
 from perdure.backends.postgres import faults, judging
 from perdure.backends.postgres.options import PostgresOptions
-from perdure.backends.postgres.session import OF_WRITING, PostgresSession, notice_dead_network
+from perdure.backends.postgres.session import OF_WRITING, PostgresSession
+from perdure.backends.postgres.sources import Source
 from perdure.backends.postgres.tables import PostgresTables
 from perdure.backends.sql import schema
 from perdure.backends.sql.link import SqlConnection, SqlLink
@@ -29,8 +28,8 @@ class PostgresLink(SqlLink):
 
     now_text = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
-    def __init__(self, dsn: str, place: str, options: PostgresOptions) -> None:
-        self.session = PostgresSession(dsn, options, OF_WRITING)
+    def __init__(self, source: Source, place: str, options: PostgresOptions) -> None:
+        self.session = PostgresSession(source, options, OF_WRITING)
         super().__init__(self.session, PostgresTables(self.session), faults, place, may_migrate=options.migrate)
         self._schema = options.schema
 
@@ -56,8 +55,8 @@ class PostgresLink(SqlLink):
 class PostgresHerald(SqlConnection):
     """The connection that tells other processes: NOTIFY takes a lock of the whole server's, which no write is to wait for."""
 
-    def __init__(self, dsn: str, place: str, options: PostgresOptions) -> None:
-        self.session = PostgresSession(dsn, options)
+    def __init__(self, source: Source, place: str, options: PostgresOptions) -> None:
+        self.session = PostgresSession(source, options)
         super().__init__(self.session, faults, place)
         self._channel = channel(options)
 
@@ -71,31 +70,36 @@ class PostgresHerald(SqlConnection):
 class PostgresListener:
     """The connection that listens."""
 
-    def __init__(self, dsn: str, options: PostgresOptions) -> None:
-        self._dsn = dsn
+    def __init__(self, source: Source, options: PostgresOptions) -> None:
+        self._source = source
         self._channel = channel(options)
 
     def listen(self, tell: Callable[[bytes | None], None], is_over: threading.Event) -> None:
-        asyncio.run(self._listen(tell, is_over))
+        loop = self._source.loop()
+        try:
+            loop.run(self._listen(tell, is_over))
+        finally:
+            loop.close()
 
     async def _listen(self, tell: Callable[[bytes | None], None], is_over: threading.Event) -> None:
-        lost = asyncio.Event()
-        connection = await asyncpg.connect(self._dsn, timeout=10, target_session_attrs="read-write")
+        def hear(connection: object, pid: int, channel: str, payload: object) -> None:
+            tell(b85decode(str(payload)))
+
+        connection = await self._source.take({})
         try:
-            notice_dead_network(connection)
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(self._channel, lambda *told: tell(b85decode(told[-1])))
+            await connection.add_listener(self._channel, hear)
             tell(None)
             checked_at = time.monotonic()
             while not is_over.is_set():
-                if lost.is_set():
+                if connection.is_closed():
                     raise ConnectionError("the connection was lost")
                 if time.monotonic() > checked_at + _CHECK_SECONDS:
                     await connection.execute("select 1", timeout=_CHECK_SECONDS)
                     checked_at = time.monotonic()
                 await asyncio.sleep(_LOOK_SECONDS)
+            await connection.remove_listener(self._channel, hear)
         finally:
-            connection.terminate()
+            await self._source.give_back(connection)
 
 
 def channel(options: PostgresOptions) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from perdure.errors import ConfigurationError
+
+_SCHEMA = re.compile(r"[\w$-]+")
+_LONGEST_SCHEMA = 55  # bytes; with `perdure ` before it, it is the name of a channel, and names have up to 63
 
 
 class PostgresOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +25,13 @@ class PostgresOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether connections lead through PgBouncer in transaction mode: no prepared statements, no notices, no session settings."""
     timeout_seconds: float = 30.0
     """How long a statement, or making a connection, may take before the connection is given up."""
+
+    def __post_init__(self) -> None:
+        schema = self.schema
+        if schema is not None and not (_SCHEMA.fullmatch(schema) and len(schema.encode()) <= _LONGEST_SCHEMA):
+            raise ConfigurationError(
+                f"schema is {schema!r}: it can have letters, digits, _, - and $, up to {_LONGEST_SCHEMA} bytes of UTF-8"
+            )
 
     @property
     def has_notices(self) -> bool:

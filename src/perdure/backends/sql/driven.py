@@ -1,4 +1,4 @@
-"""A connection of an asynchronous driver, used synchronously from the thread that it belongs to, on an event loop of its own."""
+"""A connection of an asynchronous driver, used synchronously from the thread that it belongs to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from perdure.backends.sql.dialect import Dialect
+from perdure.backends.sql.loops import Loop, OwnLoop
 from perdure.backends.sql.session import Rows
 
 T = TypeVar("T")
@@ -33,12 +34,18 @@ class DrivenSession(ABC):
     begin_snapshot: str
     """What begins a transaction that reads of one moment."""
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, timeout_seconds: float) -> None:
+        """A statement that takes longer costs the connection."""
+        self._timeout_seconds = timeout_seconds
+        self._loop: Loop | None = None
         self._statements: dict[str, Statement] = {}
         self.is_in_transaction = False
 
     # --- what each driver has of its own
+
+    def loop(self) -> Loop:
+        """A new one, for a connection."""
+        return OwnLoop()
 
     @abstractmethod
     async def connect(self) -> None:
@@ -68,29 +75,32 @@ class DrivenSession(ABC):
     def open(self) -> None:
         """Raises the driver's errors, or OSError."""
         self.close()
-        self._loop = asyncio.new_event_loop()
+        self._loop = self.loop()
         try:
-            self.run(self.connect())
+            self._loop.run(self.connect())  # it has time-outs of its own
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """However it is. Raises nothing."""
-        loop, self._loop = self._loop, None
-        self.is_in_transaction = False
+        loop = self._loop
         if loop is None:
             return
         try:
-            loop.run_until_complete(self.disconnect())
+            if self.is_in_transaction:
+                loop.call(self.abort)
+            loop.run(self.disconnect())
         except (Exception, asyncio.CancelledError):
-            self.abort()
+            loop.call(self.abort)
         finally:
-            _end(loop)
+            loop.close()
+            self._loop = None
+            self.is_in_transaction = False
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
-        return self._loop.run_until_complete(doing)
+        return self._loop.run(doing, self._timeout_seconds)
 
     # --- statements
 
@@ -129,7 +139,8 @@ class DrivenSession(ABC):
             try:
                 self.run(self.control("rollback"))
             except Exception:
-                self.abort()
+                assert self._loop is not None
+                self._loop.call(self.abort)
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
@@ -143,13 +154,3 @@ class DrivenSession(ABC):
 
     @abstractmethod
     def has_table(self, name: str) -> bool: ...
-
-
-def _end(loop: asyncio.AbstractEventLoop) -> None:
-    """With all that a lost connection has left on it."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left))
-    loop.close()

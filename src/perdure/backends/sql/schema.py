@@ -277,12 +277,13 @@ def _texts(dialect: Dialect, version: int, migration: Migration) -> list[str]:
     return [*filter(None, texts), *(dialect.also if version == 1 else ())]
 
 
-def as_text(dialect: Dialect) -> str:
-    """All statements that make a new schema, for those who apply migrations themselves."""
-    made = [CREATE_VERSIONS]
+def as_text(dialect: Dialect, found: int = 0) -> str:
+    """The statements that bring a schema of version `found` up to date, for those who apply migrations themselves."""
+    made = [] if found else [CREATE_VERSIONS]
     for version, (statements, oldest_code) in enumerate(MIGRATIONS, start=1):
-        made += _texts(dialect, version, statements)
-        made.append(f"insert into perdure_schema values ({version}, {oldest_code}, 0)")
+        if version > found:
+            made += _texts(dialect, version, statements)
+            made.append(f"insert into perdure_schema values ({version}, {oldest_code}, 0)")
     return "".join(f"{dialect.fill(statement)};\n" for statement in made)
 
 
@@ -290,7 +291,8 @@ def outdated(session: Session, place: str) -> SchemaMismatch:
     """The schema is too old, and this backend was told not to migrate it."""
     found, _ = read_version(session)
     what = f"has version {found} of perdure's schema" if found else "has no perdure schema yet"
+    since = f" --from-version {found}" if found else ""
     return SchemaMismatch(
-        f"{place} {what}; this perdure needs version {VERSION}, and migrate=False was given: run `perdure migrate`, or "
-        f"open it once without migrate=False."
+        f"{place} {what}; this perdure needs version {VERSION}, and migrate=False was given: run `perdure migrate`, or apply "
+        f"what `perdure migrate --sql{since}` prints."
     )
