@@ -13,6 +13,8 @@ from tests.network.stranger import LOCKING
 @pytest.fixture
 async def machines(server_store_url: str) -> AsyncIterator[Machines]:
     """On an empty store of each kind that is behind a network."""
+    if server_store_url.startswith("redis+cluster"):
+        pytest.skip("a cluster's client goes round the proxy: its nodes tell it where they are")
     async with AsyncExitStack() as stack:
         yield Machines(server_store_url, stack)
 

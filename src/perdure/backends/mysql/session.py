@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import asyncmy
@@ -48,16 +47,18 @@ _CONVERSIONS = {**conversions, bytes: escape_bytes_prefixed, bytearray: _bytearr
 
 async def connected(address: Address, seconds: float) -> Connection:
     """Raises asyncmy's errors, or OSError."""
-    made: Connection = await asyncmy.connect(
-        **address,
-        charset="utf8mb4",
-        autocommit=True,
-        conv=_CONVERSIONS,
-        # Rows are counted if they are found, even if they are as they are to be.
-        client_flag=MULTI_STATEMENTS | FOUND_ROWS,
-        connect_timeout=max(1, min(int(seconds), 10)),
-    )
-    await send(made, _SET.encode())
+    seconds = min(seconds, 10.0)
+    async with asyncio.timeout(seconds):  # the driver's own covers the way to the server alone
+        made: Connection = await asyncmy.connect(
+            **address,
+            charset="utf8mb4",
+            autocommit=True,
+            conv=_CONVERSIONS,
+            # Rows are counted if they are found, even if they are as they are to be.
+            client_flag=MULTI_STATEMENTS | FOUND_ROWS,
+            connect_timeout=max(1, int(seconds)),
+        )
+        await send(made, _SET.encode())
     return made
 
 
@@ -129,7 +130,7 @@ class MysqlSession(DrivenSession):
     async def ask(self, statement: Statement, parameters: Sequence[Any]) -> Rows:
         cursor = self.connection.cursor()
         query = self._encoded(cursor.mogrify(statement.text, tuple(parameters)))
-        with self._patience():
+        async with self._patience():
             await cursor.execute(query)
             rows = await cursor.fetchall() if statement.gives_rows else ()
         rowcount: Any = cursor.rowcount
@@ -185,14 +186,9 @@ class MysqlSession(DrivenSession):
         return encoded
 
     async def _send(self, statements: bytes) -> None:
-        with self._patience():
+        async with self._patience():
             await send(self.connection, statements)
 
-    @contextmanager
-    def _patience(self) -> Generator[None]:
-        """The connection is given up if the server doesn't answer in time."""
-        timer = asyncio.get_running_loop().call_later(self._options.timeout_seconds, self.abort)
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _patience(self) -> asyncio.Timeout:
+        """The driver closes a connection whose call is cancelled."""
+        return asyncio.timeout(self._timeout_seconds)
