@@ -21,11 +21,11 @@ from asyncmy.cursors import Cursor
 from perdure.backends.joining.alchemy import sqlalchemy_lender
 from perdure.backends.joining.joining import unsuitable
 from perdure.backends.joining.loan import Lender, Loan, OnLoop
+from perdure.backends.joining.servers import check_origin
 from perdure.backends.mysql.dialect import MYSQL
 from perdure.backends.mysql.options import MysqlOptions
 from perdure.backends.network.link import Conflict
 from perdure.backends.sql.dialect import insert
-from perdure.backends.sql.joined import check_origin
 from perdure.backends.sql.network_tables import NetworkTables
 from perdure.backends.sql.plan import KINDS, Kind, Plan
 from perdure.backends.sql.schema import Origin

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.backends.joining.loan import Lender, Loan
+from perdure.backends.joining.servers import SqlServerBackend
 from perdure.backends.mysql import faults
 from perdure.backends.mysql.address import Address, address_of
 from perdure.backends.mysql.joining import MysqlVisit, lender_of
@@ -13,7 +14,6 @@ from perdure.backends.mysql.link import MysqlLink
 from perdure.backends.mysql.notices import MysqlHerald, MysqlListener
 from perdure.backends.mysql.options import MysqlOptions
 from perdure.backends.mysql.session import MysqlSession
-from perdure.backends.sql.joined import SqlServerBackend
 from perdure.backends.sql.link import SqlLooker
 from perdure.backends.sql.schema import Origin
 from perdure.clock import Clock

@@ -18,6 +18,7 @@ import asyncpg
 from perdure.backends.joining.alchemy import sqlalchemy_lender
 from perdure.backends.joining.joining import unsuitable
 from perdure.backends.joining.loan import Blocking, Lender, Loan, OnLoop
+from perdure.backends.joining.servers import check_origin
 from perdure.backends.network.link import Conflict
 from perdure.backends.notices import Outgoing
 from perdure.backends.postgres.dialect import POSTGRES, placed
@@ -25,7 +26,6 @@ from perdure.backends.postgres.link import channel
 from perdure.backends.postgres.options import PostgresOptions
 from perdure.backends.postgres.session import qualified
 from perdure.backends.postgres.tables import PostgresTables, seal_lock
-from perdure.backends.sql.joined import check_origin
 from perdure.backends.sql.schema import Origin
 from perdure.backends.sql.session import Rows
 from perdure.backends.wakes import Wakes

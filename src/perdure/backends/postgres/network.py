@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perdure.backends.joining.loan import Lender, Loan
+from perdure.backends.joining.servers import SqlServerBackend
 from perdure.backends.postgres import faults
 from perdure.backends.postgres.address import Address
 from perdure.backends.postgres.joining import PostgresVisit, lender_of
@@ -10,7 +11,6 @@ from perdure.backends.postgres.link import PostgresHerald, PostgresLink, Postgre
 from perdure.backends.postgres.options import PostgresOptions
 from perdure.backends.postgres.session import PostgresSession
 from perdure.backends.postgres.sources import Source
-from perdure.backends.sql.joined import SqlServerBackend
 from perdure.backends.sql.link import SqlLooker
 from perdure.backends.sql.schema import Origin
 from perdure.backends.urls import StoreUrl
