@@ -41,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     server_restart_at: float | None = None
     server_kill_at: float | None = None
     server_away_seconds: float = 2.0
+    spare_seconds: float = 2.0
+    """What a wait may take beyond a lease: until a housekeeper looks, and a busy machine gets to it."""
     seed: int = 1
     patience_seconds: float = 90.0
     """How long the rest may take when nothing is killed any more."""
@@ -51,8 +53,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def longest_wait_seconds(self) -> float:
-        """After a death or an outage: a lease, until a housekeeper looks, and a busy machine gets to it."""
-        return self.lease_seconds + 2.0
+        """After a death or an outage."""
+        return self.lease_seconds + self.spare_seconds
 
     @property
     def most_log_lines(self) -> int:
