@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from perdure.backends.redis import RedisBackend
 from perdure.errors import StoreError
 from perdure.model.instance import State
 from perdure.model.transition import Appended, Claimed, Created, Existing
@@ -139,7 +138,3 @@ async def test_a_sealed_store_is_sealed_for_other_processes_at_once(store: Store
     await store.backend.seal("postgresql://elsewhere/")
     with pytest.raises(StoreError, match="moved to postgresql://elsewhere/"):
         await other.backend.commit(builders.append_signal("order-1"))
-
-
-def test_a_url_is_shown_without_its_password() -> None:
-    assert RedisBackend("redis://user:secret@localhost/0").url == "redis://user@localhost/0"

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from perdure.backends.redis import RedisBackend, RedisOptions
+from perdure.backends.redis.connecting import source_of_client
 from perdure.errors import ConfigurationError, SchemaMismatch, StoreUsageError
 from perdure.testing.conformance import builders
 from scripts.servers import SERVERS, Unavailable
@@ -55,7 +56,8 @@ def _wait_for(path: Path) -> None:
 
 
 async def _open(url: str, **options: str) -> None:
-    backend = RedisBackend(url, RedisOptions(**options))  # type: ignore[arg-type]
+    taken = RedisOptions(**options)  # type: ignore[arg-type]
+    backend = RedisBackend(source_of_client(Redis.from_url(url), taken), taken)
     await backend.open()
     await backend.commit(builders.create("order-1"))
     await backend.close()
