@@ -19,13 +19,13 @@ def empty_store(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         yield lambda name: stack.enter_context(stores.empty_store(name, tmp_path))
 
 
-@pytest.fixture(params=stores.as_parameters(stores.ALL))
+@pytest.fixture(params=stores.as_parameters(stores.ALL, soaks=True))
 def store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
     """An empty store; a test that takes it runs on each kind."""
     return empty_store(request.param)
 
 
-@pytest.fixture(params=stores.as_parameters(stores.SHARED))
+@pytest.fixture(params=stores.as_parameters(stores.SHARED, soaks=True))
 def shared_store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
     """An empty store that several processes can work on at once, of each kind."""
     return empty_store(request.param)

@@ -102,9 +102,21 @@ SHARED = ("sqlite", *ON_SERVERS)
 ALL = ("memory", *SHARED)
 
 
-def as_parameters(names: tuple[str, ...]) -> list[object]:
-    """Of a fixture; those on servers are marked so."""
-    return [pytest.param(name, marks=pytest.mark.server) if name in ON_SERVERS else name for name in names]
+QUICK = frozenset({"memory", "sqlite", "postgresql"})
+"""Kinds on which every run of the suite does all that can be done with a store; on the others `make soak` does."""
+
+
+def as_parameters(names: tuple[str, ...], *, soaks: bool = False) -> list[object]:
+    """Of a fixture. Those on servers are marked so; with `soaks`, those that aren't quick are left to `make soak`."""
+    return [pytest.param(name, marks=marks_of(name, soaks=soaks)) for name in names]
+
+
+def marks_of(*names: str, soaks: bool) -> list[pytest.MarkDecorator]:
+    """Of a test on these kinds of stores."""
+    marks = [pytest.mark.server] if {*names} & {*ON_SERVERS} else []
+    if soaks and not QUICK.issuperset(names):
+        marks.append(pytest.mark.soak)
+    return marks
 
 
 def empty_store(name: str, folder: Path) -> AbstractContextManager[str]:

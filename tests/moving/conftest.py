@@ -12,7 +12,7 @@ from perdure.backends.protocol import Backend
 from tests import stores
 
 _PAIRS = [
-    pytest.param((source, target), marks=[pytest.mark.server] if {source, target} & {*stores.ON_SERVERS} else [])
+    pytest.param((source, target), marks=stores.marks_of(source, target, soaks=source != "sqlite"))
     for source, target in itertools.product(stores.ALL, repeat=2)
 ]
 
