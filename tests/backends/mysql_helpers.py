@@ -8,8 +8,9 @@ from typing import Any
 
 from asyncmy.cursors import Cursor
 
-from perdure.backends.mysql.address import address_of
+from perdure.backends.mysql import address
 from perdure.backends.mysql.session import connected
+from perdure.backends.urls import StoreUrl
 from perdure.clock import random_id
 
 SERVERS = ["mysql", "mariadb"]
@@ -17,6 +18,11 @@ SERVERS = ["mysql", "mariadb"]
 
 def new_prefix() -> str:
     return f"t{random_id().hex()[:12]}_"
+
+
+def address_of(url: str) -> address.Address:
+    parsed = StoreUrl(url)
+    return address.address_of(parsed, parsed.options)
 
 
 @asynccontextmanager

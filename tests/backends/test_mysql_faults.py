@@ -11,7 +11,6 @@ import pytest
 from asyncmy import errors
 
 from perdure.backends.mysql import MysqlBackend, MysqlOptions, faults
-from perdure.backends.mysql.address import address_of
 from perdure.backends.mysql.judging import risks
 from perdure.backends.mysql.link import MysqlLink
 from perdure.errors import (
@@ -25,7 +24,7 @@ from perdure.errors import (
 )
 from perdure.model.transition import Created, Existing
 from perdure.testing.conformance import builders
-from tests.backends.mysql_helpers import SERVERS, drop_tables, fetch, new_prefix, server
+from tests.backends.mysql_helpers import SERVERS, address_of, drop_tables, fetch, new_prefix, server
 from tests.stores import service_url
 
 
@@ -206,26 +205,6 @@ def test_settings_that_may_lose_something_are_named() -> None:
         (risk,) = risks({**fine, name: value})
         assert name in risk
     assert risks({**fine, "log_bin": "OFF", "sync_binlog": "0"}) == []
-
-
-def test_an_address_is_read_from_a_url() -> None:
-    found = address_of("mysql://us%40er:p%2Fw@db.internal:3307/shop?unix_socket=/run/my.sock")
-    assert found == {
-        "host": "db.internal",
-        "port": 3307,
-        "user": "us@er",
-        "password": "p/w",
-        "database": "shop",
-        "unix_socket": "/run/my.sock",
-    }
-
-
-@pytest.mark.parametrize(
-    "dsn", ["mysql://host", "mysql://host/a/b", "mysql://host/a?ssl=perhaps", "mysql://host/a?b=c"]
-)
-def test_an_address_that_makes_no_sense_is_refused(dsn: str) -> None:
-    with pytest.raises(ConfigurationError):
-        address_of(dsn)
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "x" * 33, "a`; drop table b"])

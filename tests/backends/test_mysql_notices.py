@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from perdure.backends.mysql import MysqlBackend, MysqlOptions
-from perdure.backends.mysql.address import address_of
 from perdure.backends.mysql.notices import MysqlHerald, MysqlListener
-from tests.backends.mysql_helpers import SERVERS, drop_tables, fetch, new_prefix, server
+from tests.backends.mysql_helpers import SERVERS, address_of, drop_tables, fetch, new_prefix, server
 from tests.stores import service_url
 
 

@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from perdure.backends.connect import connect
-from perdure.backends.mysql.address import address_of
 from perdure.backends.mysql.network import MysqlBackend
 from perdure.backends.mysql.options import MysqlOptions
 from perdure.backends.postgres import PostgresBackend, PostgresOptions
 from perdure.backends.protocol import Backend
+from tests.backends.mysql_helpers import address_of
 
 
 @dataclass(frozen=True)

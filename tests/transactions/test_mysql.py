@@ -11,11 +11,10 @@ from typing import Any
 import asyncmy
 import pytest
 
-from perdure.backends.mysql.address import address_of
 from perdure.client.client import Client
 from perdure.errors import InstanceAlreadyExists, StoreSealed, StoreUnavailable, StoreUsageError
 from perdure.orchestrator import Orchestrator
-from tests.backends.mysql_helpers import SERVERS
+from tests.backends.mysql_helpers import SERVERS, address_of
 from tests.transactions.conftest import database_of
 from tests.transactions.kinds import Database
 from tests.transactions.shop import app, approval, checkout, hello

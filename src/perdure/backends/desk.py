@@ -30,6 +30,9 @@ Outcomes = dict[str, set[asyncio.Future[Outcome | None]]]
 class Committer(Protocol):
     """The thread that writes, seen from a desk."""
 
+    commits: int
+    """How many transactions it has committed."""
+
     def put(self, item: list[Job]) -> None:
         """Carry these out."""
         ...

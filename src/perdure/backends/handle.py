@@ -6,12 +6,13 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from perdure.backends.answers import Answer, failed
 from perdure.backends.desk import Desk
 from perdure.backends.event_rows import decode_events
 from perdure.backends.exports import Snapshot, from_exported, to_exported
+from perdure.backends.hub import Hub
 from perdure.backends.looking import Looking
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
 from perdure.backends.rules import asking, importing, keeping, lives
@@ -34,16 +35,18 @@ from perdure.model.transition import ClaimTasks, Transition
 
 O = TypeVar("O")  # noqa: E741 - the outcome
 T = TypeVar("T")
+H = TypeVar("H", bound=Hub)
 
 _EVERYTHING = InstanceFilter()
 _SECOND = 1_000_000
 
 
-class RowBackend:
-    """Transitions and other writes go to the desk of its event loop, reads to a `Looking`."""
+class RowBackend(Generic[H]):
+    """Transitions and other writes go to the desk of its event loop, reads to the hub of the process."""
 
     _clock: Clock
     """The store's time."""
+    _hub: H | None = None
     _desk: Desk | None = None
 
     @property
@@ -52,8 +55,29 @@ class RowBackend:
         """Where it is, without secrets."""
 
     @abstractmethod
-    async def _look(self, action: Callable[[Looking], T]) -> T:
-        """What `action` reads, in another thread."""
+    def _join_hub(self) -> H:
+        """What this handle shares with the others of the process. Raises ConfigurationError."""
+
+    @property
+    def commits(self) -> int:
+        """How many transactions the process has committed on this store."""
+        return self._opened.committer.commits
+
+    async def open(self) -> None:
+        if self._hub is not None:
+            return
+        self._hub = self._join_hub()
+        try:
+            self._desk = await self._hub.attach()
+        except BaseException:
+            self._hub = None
+            raise
+
+    async def close(self) -> None:
+        hub, desk = self._hub, self._desk
+        self._hub = self._desk = None
+        if hub is not None and desk is not None:
+            await hub.detach(desk)
 
     # --- the hot half
 
@@ -209,6 +233,16 @@ class RowBackend:
         return to_datetime(self._clock.now())
 
     # --- shared by several
+
+    @property
+    def _opened(self) -> H:
+        if self._hub is None:
+            raise self._not_open()
+        return self._hub
+
+    async def _look(self, action: Callable[[Looking], T]) -> T:
+        """What `action` reads, in another thread."""
+        return await self._opened.read(action)
 
     @property
     def _at_desk(self) -> Desk:

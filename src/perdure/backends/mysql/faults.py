@@ -6,8 +6,9 @@ import asyncio
 
 from asyncmy import errors
 
+from perdure.backends.explaining import explained
 from perdure.backends.network.link import Conflict
-from perdure.errors import ConfigurationError, StoreError, StoreFull, StoreReadOnly, StoreUnavailable, StoreUsageError
+from perdure.errors import StoreError, StoreFull, StoreReadOnly, StoreUnavailable, StoreUsageError
 
 INTERRUPTED = 1317
 UNKNOWN_CONNECTION, FOREIGN_CONNECTION = 1094, 1095
@@ -70,16 +71,8 @@ def is_already_there(problem: BaseException) -> bool:
 
 
 def translated(problem: BaseException, place: str) -> BaseException:
-    """The StoreError that says the same, its cause being `problem`; what isn't the driver's stays as it is."""
-    if isinstance(problem, StoreUnavailable):
-        return StoreUnavailable(*problem.args)
-    if isinstance(problem, StoreError | ConfigurationError):
-        return problem
-    error = _translate(problem, place)
-    if error is None:
-        return problem
-    error.__cause__ = problem
-    return error
+    """The StoreError that says the same; what isn't the driver's stays as it is."""
+    return explained(problem, place, _translate)
 
 
 def _translate(problem: BaseException, place: str) -> Exception | None:

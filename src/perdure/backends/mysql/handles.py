@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from perdure.backends.mysql.connecting import arguments_of, arguments_of_pool, shown_url
+from perdure.backends.mysql.address import address_of, address_of_pool
 from perdure.backends.mysql.dialect import MARIADB, MYSQL
 from perdure.backends.mysql.network import MysqlBackend
 from perdure.backends.mysql.options import MysqlOptions
@@ -23,15 +23,15 @@ def backend_of(url: StoreUrl, given: dict[str, Any]) -> MysqlBackend:
     pool = given.pop("pool", None)
     options = take_options(MysqlOptions, given, url.shown)
     if pool is None:
-        arguments = arguments_of(url, given)
+        address = address_of(url, given)
     elif given or url.netloc or url.path:
         raise ConfigurationError(
             f"{url.shown!r}: a pool knows where to connect to, and how: say {url.scheme}:// and the pool alone, with options of "
             f"the store ({', '.join(names_of(MysqlOptions))})"
         )
     else:
-        arguments = arguments_of_pool(pool)
-    return MysqlBackend(arguments, options, url=shown_url(url.scheme, arguments, options))
+        address = address_of_pool(pool)
+    return MysqlBackend(address, options, scheme=url.scheme)
 
 
 def script_of(url: StoreUrl, given: dict[str, Any], found: int) -> str:

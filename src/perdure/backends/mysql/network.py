@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from perdure.backends.joining.loan import Lender, Loan
 from perdure.backends.joining.servers import SqlServerBackend
 from perdure.backends.mysql import faults
-from perdure.backends.mysql.address import Address, address_of
+from perdure.backends.mysql.address import Address, address_of, shown_url
 from perdure.backends.mysql.joining import MysqlVisit, lender_of
 from perdure.backends.mysql.link import MysqlLink
 from perdure.backends.mysql.notices import MysqlHerald, MysqlListener
@@ -16,6 +13,7 @@ from perdure.backends.mysql.options import MysqlOptions
 from perdure.backends.mysql.session import MysqlSession
 from perdure.backends.sql.link import SqlLooker
 from perdure.backends.sql.schema import Origin
+from perdure.backends.urls import StoreUrl
 from perdure.clock import Clock
 
 
@@ -55,17 +53,18 @@ class MysqlBackend(SqlServerBackend):
 
     def __init__(
         self,
-        dsn: str | Mapping[str, Any],
+        source: str | Address,
         options: MysqlOptions | None = None,
         *,
-        url: str | None = None,
+        scheme: str = "mysql",
         clock: Clock | None = None,
     ) -> None:
-        """`dsn` is a URL, or the keywords of asyncmy.connect; `url` is what people may read of it."""
-        address = address_of(dsn)
-        url = url or f"mysql://{address.get('host', 'localhost')}:{address.get('port', 3306)}/{address.get('database')}"
-        self._options = options or MysqlOptions()
-        super().__init__(MysqlNetwork(address, url, self._options), clock=clock)
+        """A `source` that is a str is a URL without options of the store's own. Raises ConfigurationError."""
+        self._options = options = options or MysqlOptions()
+        if isinstance(source, str):
+            parsed = StoreUrl(source)
+            scheme, source = parsed.scheme, address_of(parsed, parsed.options)
+        super().__init__(MysqlNetwork(source, shown_url(scheme, source, options), options), clock=clock)
 
     def _lender_of(self, connection: object) -> Lender:
         return lender_of(connection)

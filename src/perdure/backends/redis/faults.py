@@ -17,8 +17,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from perdure.backends.explaining import explained
 from perdure.errors import (
-    ConfigurationError,
     StoreError,
     StoreFull,
     StoreReadOnly,
@@ -55,16 +55,8 @@ def _is_of_server(problem: RedisError) -> bool:
 
 
 def translated(problem: BaseException, place: str) -> BaseException:
-    """The StoreError that says the same, its cause being `problem`; what isn't the driver's stays as it is."""
-    if isinstance(problem, StoreUnavailable):
-        return StoreUnavailable(*problem.args)
-    if isinstance(problem, StoreError | ConfigurationError):
-        return problem
-    error = _translate(problem, place)
-    if error is None:
-        return problem
-    error.__cause__ = problem
-    return error
+    """The StoreError that says the same; what isn't the driver's stays as it is."""
+    return explained(problem, place, _translate)
 
 
 def _translate(problem: BaseException, place: str) -> Exception | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 from perdure.backends.handle import RowBackend
-from perdure.backends.looking import Looking
 from perdure.backends.protocol import Housekeeping, WorkerStart
 from perdure.backends.rules import lives
 from perdure.backends.sqlite.connection import Place, SqliteOptions, place_of
@@ -19,7 +17,7 @@ from perdure.clock import Clock, SystemClock
 T = TypeVar("T")
 
 
-class SqliteBackend(RowBackend):
+class SqliteBackend(RowBackend[Hub]):
     """A store in a file. All handles of a process on one file, on whichever event loops, share one writing connection.
 
     A store in memory (`:memory:`) lasts until the last of a handle and its twins is closed.
@@ -30,32 +28,13 @@ class SqliteBackend(RowBackend):
         self._options = options or SqliteOptions()
         self._clock = clock or SystemClock()
         self._key = hub_key(self._place)
-        self._hub: Hub | None = None
 
     @property
     def url(self) -> str:
         return self._place.url
 
-    @property
-    def commits(self) -> int:
-        """How many transactions the process has committed on this file."""
-        return self._opened.writer.commits
-
-    async def open(self) -> None:
-        if self._hub is not None:
-            return
-        self._hub = join_hub(self._key, self._place, self._options, self._clock)
-        try:
-            self._desk = await self._hub.attach()
-        except BaseException:
-            self._hub = None
-            raise
-
-    async def close(self) -> None:
-        hub, desk = self._hub, self._desk
-        self._hub = self._desk = None
-        if hub is not None and desk is not None:
-            await hub.detach(desk)
+    def _join_hub(self) -> Hub:
+        return join_hub(self._key, self._place, self._options, self._clock)
 
     def twin(self) -> SqliteBackend:
         twin = SqliteBackend.__new__(SqliteBackend)
@@ -95,12 +74,3 @@ class SqliteBackend(RowBackend):
 
     def check_outside(self) -> None:
         check_outside(self._place)
-
-    @property
-    def _opened(self) -> Hub:
-        if self._hub is None:
-            raise self._not_open()
-        return self._hub
-
-    async def _look(self, action: Callable[[Looking], T]) -> T:
-        return await self._opened.read(action)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from perdure.backends.explaining import explained
 from perdure.errors import (
     StoreCorrupt,
     StoreError,
@@ -37,17 +38,8 @@ def concerns_all(problem: BaseException) -> bool:
 
 
 def translated(problem: BaseException, place: str) -> BaseException:
-    """The StoreError that says the same, its cause being `problem`; what isn't SQLite's stays as it is.
-
-    Each caller gets an exception of its own, since each adds its traceback.
-    """
-    if isinstance(problem, StoreUnavailable):
-        return StoreUnavailable(*problem.args)
-    if not isinstance(problem, sqlite3.Error):
-        return problem
-    error = _translate(problem, place)
-    error.__cause__ = problem
-    return error
+    """The StoreError that says the same; what isn't SQLite's stays as it is."""
+    return explained(problem, place, _translate)
 
 
 def locked(place: str, seconds: float) -> StoreUnavailable:
@@ -58,7 +50,9 @@ def locked(place: str, seconds: float) -> StoreUnavailable:
     )
 
 
-def _translate(problem: sqlite3.Error, place: str) -> StoreError:
+def _translate(problem: BaseException, place: str) -> StoreError | None:
+    if not isinstance(problem, sqlite3.Error):
+        return None
     code = primary_code(problem)
     name = getattr(problem, "sqlite_errorname", type(problem).__name__)
     said = f"SQLite said: {problem} ({name})"
