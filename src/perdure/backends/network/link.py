@@ -2,7 +2,7 @@
 
 Many processes write at once, and none waits for another's rows: a row is written only if it still has the *revision* that was
 read, and else the whole batch is a `Conflict`: nothing was written, and the writer reads again what it had and applies the
-batch once more. So a row that was read before may be used without reading it again, and a batch is mostly one round trip.
+batch once more. So a row that was read before may be used without reading it again, and a batch is written by one round trip.
 """
 
 from __future__ import annotations

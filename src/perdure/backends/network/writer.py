@@ -1,6 +1,6 @@
 """The thread that writes to a store behind a network: one per process and store, however many handles and event loops there are.
 
-It takes what is waiting, applies each job to the rows in memory, and has the link write these, mostly by one round trip. What
+It takes what is waiting, applies each job to the rows in memory, and has the link write these by one round trip. What
 isn't as it was read comes as a `Conflict`: the batch is applied again. What a stranger's open transaction keeps locked is put
 aside (aside.py), so that the rest of the batch goes on. A lost connection fails what was under way (whether it took place isn't
 known) and is opened again for what comes next.
