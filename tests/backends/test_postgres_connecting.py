@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import logging
-import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from perdure import App, Client, Context, Orchestrator, Worker, connect, workflow
 from perdure.backends.connect import migration_script
@@ -26,7 +19,6 @@ from perdure.backends.postgres.address import Address
 from perdure.backends.urls import StoreUrl
 from perdure.clock import random_id
 from perdure.errors import ConfigurationError, SchemaMismatch, StoreError, StoreUnavailable, StoreUsageError
-from scripts.servers import Services
 from tests.stores import service_url
 
 _PASSWORD = "p@ss/w:r?d#[%]&= ü"
@@ -221,90 +213,4 @@ async def test_psql_takes_the_script_and_code_without_the_right_to_migrate_opens
 async def test_a_schema_that_is_missing_is_refused_with_the_command_that_prints_it(schema: str) -> None:
     backend = connect(f"{service_url('postgresql')}?schema={schema}&migrate=false")
     with pytest.raises(SchemaMismatch, match=r"has no perdure schema yet.*`perdure migrate --sql` prints"):
-        await backend.open()
-
-
-# --- TLS, and a password of special characters
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """One that speaks TLS, and the certificate of who vouches for it."""
-    service_url("postgresql")
-    services, folder = Services.in_new_folder(), tmp_path_factory.mktemp("certificates")
-    try:
-        url = services.start("postgresql")
-        data = services.nodes("postgresql")[0].data
-        certificate, key = _certificate()
-        (folder / "ca.pem").write_bytes(certificate)
-        for name, content in {"server.crt": certificate, "server.key": key}.items():
-            like_others = (data / "PG_VERSION").stat()
-            (data / name).write_bytes(content)
-            (data / name).chmod(0o600)
-            _give((data / name), like_others.st_uid, like_others.st_gid)
-        with (data / "postgresql.conf").open("a") as settings:
-            settings.write("ssl = on\n")
-        services.restart("postgresql")
-        asyncio.run(_set_password(url))
-        yield url, folder / "ca.pem"
-    finally:
-        services.stop(["postgresql"])
-
-
-def _give(path: Path, user: int, group: int) -> None:
-    os.chown(path, user, group)
-
-
-def _certificate() -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "perdure's tests")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-async def _set_password(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(f"alter role perdure password '{_PASSWORD}'")
-    await connection.close()
-
-
-async def _encrypted(backend: Any) -> bool:
-    await backend.open()
-    session = backend._hub.writer._link.session
-    is_encrypted = session.connection._transport.get_extra_info("ssl_object") is not None
-    await backend.close()
-    return is_encrypted
-
-
-async def test_tls_is_verified_against_the_certificate_that_is_named(server: tuple[str, Path]) -> None:
-    url, certificate = server
-    place = url.rpartition("@")[2]
-    quoted = quote(_PASSWORD, safe="")
-    assert await _encrypted(
-        connect(f"postgresql://perdure:{quoted}@{place}?sslmode=verify-full&sslrootcert={certificate}")
-    )
-    assert not await _encrypted(connect(f"postgresql://perdure@{place}?sslmode=disable", password=_PASSWORD))
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_refused(server: tuple[str, Path], tmp_path: Path) -> None:
-    url, _ = server
-    stranger = tmp_path / "other.pem"
-    stranger.write_bytes(_certificate()[0])
-    place = url.rpartition("@")[2]
-    backend = connect(f"postgresql://perdure@{place}", password=_PASSWORD, sslmode="verify-full", sslrootcert=stranger)
-    with pytest.raises(StoreUsageError, match="certificate that isn't trusted"):
         await backend.open()

@@ -44,7 +44,7 @@ def address_of(url: StoreUrl, given: Mapping[str, Any]) -> Address:
         "host": given.get("host") or host or "localhost",
         "port": _port(given.get("port") or (port if "host" not in given else None) or _PORT, url),
         "user": given.get("user") or server.user,
-        "password": given.get("password") or server.password,
+        "password": _in_bytes(given.get("password") or server.password),
         "database": given.get("database") or server.name,
         "unix_socket": given.get("unix_socket"),
         "ssl": _tls(given, url),
@@ -76,6 +76,11 @@ def shown_url(scheme: str, address: Address, options: MysqlOptions) -> str:
         host, port = address.get("host", "localhost"), int(address.get("port", _PORT))
     prefix = None if options.prefix == MysqlOptions().prefix else options.prefix
     return plain_url(scheme, [(str(host), port)], str(address["database"]), prefix=prefix)
+
+
+def _in_bytes(password: Any) -> Any:
+    """The driver would encode a text as Latin-1, and the server compares with UTF-8."""
+    return password.encode() if isinstance(password, str) else password
 
 
 def _port(value: Any, url: StoreUrl) -> int:

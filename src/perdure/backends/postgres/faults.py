@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 import asyncpg
 
@@ -97,9 +96,4 @@ _MEANINGS: tuple[tuple[type[BaseException], type[Exception], str], ...] = (
         "{place}: this user may not do that; grant it what is missing.",
     ),
     (asyncpg.ClientConfigurationError, ConfigurationError, "{place} can't be connected to like this."),
-    (
-        ssl.SSLCertVerificationError,
-        StoreUsageError,
-        "{place} shows a certificate that isn't trusted: look at sslrootcert and at the host's name.",
-    ),
 )
