@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perdure.client.handle import Handle
     from perdure.client.listing import Stats
     from perdure.client.queues import Queues
+    from perdure.client.schedules import ScheduleHandle, Schedules
     from perdure.client.transactional import TransactionalClient
     from perdure.engine.limits import Limits
     from perdure.errors import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         PermanentError,
         RegistrationError,
         RunawayWorkflow,
+        ScheduleNotFound,
         SchemaMismatch,
         SignalNotDelivered,
         StoreCorrupt,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from perdure.model.instance import Execution, Instance, State, Stuck
     from perdure.model.options import Cancellation, Duration, IfExists, ParentClose
     from perdure.model.retry import NO_RETRY, RetryPolicy
+    from perdure.model.schedule import Overlap, Schedule
     from perdure.moving import Copied, abandon_copy, copy_store
     from perdure.orchestrator import Orchestrator
     from perdure.serialization.codecs import Codec, Compression, Encryption
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from perdure.workflows.definition import Workflow, workflow
     from perdure.workflows.future import Future, SubWorkflowFuture
     from perdure.workflows.info import Info
+    from perdure.workflows.scheduling import ScheduledRun, ScheduleStatus
     from perdure.workflows.select import Selected, on_receive, on_result, on_send, otherwise, select
     from perdure.workflows.signal import BoundSignal, Signal
     from perdure.workflows.signal_channel import SignalChannel
@@ -88,6 +92,18 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "client.handle": ("Handle",),
     "client.listing": ("Stats",),
     "client.queues": ("Queues",),
+    "client.schedules": (
+        "ScheduleHandle",
+        "Schedules",
+    ),
+    "model.schedule": (
+        "Overlap",
+        "Schedule",
+    ),
+    "workflows.scheduling": (
+        "ScheduleStatus",
+        "ScheduledRun",
+    ),
     "client.transactional": ("TransactionalClient",),
     "worker.worker": ("Worker",),
     "backends.connect": ("connect",),
@@ -181,6 +197,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "PayloadTooLarge",
         "InstanceError",
         "InstanceNotFound",
+        "ScheduleNotFound",
         "InstanceAlreadyExists",
         "InstanceNotRunning",
         "InstanceNotFinished",
@@ -257,6 +274,13 @@ __all__ = [
     "Cancellation",
     "Duration",
     "IfExists",
+    "Overlap",
+    "Schedule",
+    "ScheduleHandle",
+    "ScheduleNotFound",
+    "ScheduleStatus",
+    "ScheduledRun",
+    "Schedules",
     "ParentClose",
     "Limits",
     "Failure",

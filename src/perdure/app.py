@@ -9,10 +9,12 @@ from typing import Any, TypeVar, cast
 
 from perdure.activities.definition import Activity, activity_of
 from perdure.errors import RegistrationError
+from perdure.model.names import OWN_NAMES
 from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow, workflow_of
+from perdure.workflows.scheduling import keep_schedule
 
 D = TypeVar("D", bound=Workflow[..., Any] | Activity[..., Any])
 
@@ -57,6 +59,13 @@ class App:
             "workflow",
             problems,
         )
+        problems += [
+            f"workflow {name!r} has a name that begins with {OWN_NAMES!r}: those are perdure's own; give it another one"
+            for name in self.workflows
+            if name.startswith(OWN_NAMES)
+        ]
+        if self.workflows:
+            self.workflows = {**self.workflows, keep_schedule.name: keep_schedule}
         self.activities: Mapping[str, Activity[..., Any]] = self.bound_activities(activities, problems)
         problems += self._type_problems()
         if problems:

@@ -101,6 +101,10 @@ class InstanceNotFound(InstanceError, LookupError):
     """No instance has this id."""
 
 
+class ScheduleNotFound(InstanceNotFound):
+    """No schedule has this id."""
+
+
 class InstanceAlreadyExists(InstanceError):
     """The id is taken, by a running or an ended instance."""
 

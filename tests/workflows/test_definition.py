@@ -16,6 +16,7 @@ from perdure.errors import ConfigurationError, InvalidName, NotInWorkflow, Regis
 from perdure.model.options import IfExists, ParentClose
 from perdure.workflows.context import Context, workflow_context
 from perdure.workflows.definition import Workflow, definition_problems, workflow, workflow_of
+from perdure.workflows.scheduling import keep_schedule
 from perdure.workflows.signal import Signal
 from tests.engine.harness import Run, act
 
@@ -57,7 +58,7 @@ def test_a_name_can_be_given() -> None:
     async def anything(ctx: Context) -> None: ...
 
     assert anything.name == "billing.charge"
-    assert list(App(workflows=[anything]).workflows) == ["billing.charge"]
+    assert App(workflows=[anything]).workflows["billing.charge"] is anything
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "nul\0"])
@@ -86,7 +87,7 @@ def test_one_workflow_twice_is_no_duplicate() -> None:
     """W1: the same function, with other options."""
     app = App(workflows=[top_level, top_level.with_options(queue="eu")])
 
-    assert list(app.workflows) == ["top_level"]
+    assert set(app.workflows) == {"top_level", keep_schedule.name}
 
 
 def not_async(ctx: Context) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
@@ -15,20 +15,23 @@ from perdure.client.attempts import Attempts
 from perdure.client.endings import Endings
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.handle import Handle
-from perdure.client.listing import Stats, prune_instances, read_history, read_instances, read_stats
+from perdure.client.listing import prune_instances
 from perdure.client.queues import Queues
+from perdure.client.reader import Reader
 from perdure.client.refusals import check_taken, nobody
 from perdure.client.repeating import repeat, repeat_and_tell
+from perdure.client.schedules import ScheduleHandle, Schedules, plan_of, put_schedule
 from perdure.client.sending import Sending
+from perdure.client.starting import check_registered
 from perdure.client.transactional import TransactionalClient
 from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock, SystemClock, duration_micros, random_id
 from perdure.errors import ConfigurationError, InstanceNotFinished, StoreUsageError
 from perdure.model.event import CancelRequested
-from perdure.model.inspection import HistoryEvent, Page, PendingActivity
-from perdure.model.instance import Execution, Instance, Outcome, State
+from perdure.model.instance import Outcome, State
 from perdure.model.names import check_name
 from perdure.model.options import Duration
+from perdure.model.schedule import Schedule
 from perdure.model.transition import (
     Appended,
     AppendEvent,
@@ -56,7 +59,7 @@ D = TypeVar("D")
 O = TypeVar("O")  # noqa: E741 - the outcome
 
 
-class Client:
+class Client(Reader):
     """Starts workflows, signals them, waits for them and looks at them; it runs none itself.
 
     `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values
@@ -136,6 +139,31 @@ class Client:
         definition = workflow_of(workflow)
         result: R = await self._result(await self._start(definition, args, kwargs), definition, None)
         return result
+
+    async def schedule(
+        self,
+        schedule: Schedule,
+        workflow: Callable[Concatenate[Context, P], Coroutine[Any, Any, Any]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> ScheduleHandle:
+        """Start a workflow whenever it is due: each time once, whoever works on this store, while a worker does.
+
+        The runs have ids such as `nightly@2026-11-23T02:30:00Z`. Queue, priority, timeout, tags and retry ride on the workflow. If
+        there is a schedule of this id, it follows what is said here from now on; the same again changes nothing, so that a program may
+        say it at each start. Raises ArgumentsError, EncodeError, ConfigurationError, RegistrationError.
+        """
+        definition = workflow_of(workflow)
+        check_registered(self._app, definition)
+        version = None if self._app is None else self._app.version
+        plan = plan_of(schedule, definition, args, kwargs, payloads=self._payloads, version=version)
+        return await put_schedule(self, plan, self._clock)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this store."""
+        return Schedules(self, self._clock)
 
     @overload
     def handle(self, instance_id: str) -> Handle[Any]: ...
@@ -253,73 +281,6 @@ class Client:
     async def wait(self, instance_id: str, timeout: Duration | None = None) -> State:  # noqa: ASYNC109 - the same
         """How the instance ended, once it has, whatever the end. Raises TimeoutError, InstanceNotFound."""
         return (await self._wait_for_outcome(instance_id, timeout)).state
-
-    # looking at one instance
-
-    async def state(self, instance_id: str) -> State:
-        """Where the instance stands. Raises InstanceNotFound."""
-        return (await self.info(instance_id)).state
-
-    async def info(self, instance_id: str) -> Instance:
-        """All that is known of the instance but its history. Raises InstanceNotFound."""
-        store = self.backend
-        return await repeat(lambda: store.read_instance(instance_id))
-
-    def history(self, instance_id: str, *, execution_id: str | None = None) -> AsyncIterator[HistoryEvent]:
-        """The events of the current execution, or the named one (`executions` has their ids), in order.
-
-        Raises InstanceNotFound.
-        """
-        return read_history(self.backend, instance_id, execution_id)
-
-    async def executions(self, instance_id: str) -> Sequence[Execution]:
-        """The executions of the instance, which continue-as-new began, oldest first. Raises InstanceNotFound."""
-        store = self.backend
-        return await repeat(lambda: store.read_executions(instance_id))
-
-    async def activities(self, instance_id: str) -> Sequence[PendingActivity]:
-        """The activities of the current execution that haven't ended. Raises InstanceNotFound."""
-        store = self.backend
-        return await repeat(lambda: store.read_activities(instance_id))
-
-    @overload
-    async def read(self, instance_id: str, key: str) -> Any: ...
-    @overload
-    async def read(self, instance_id: str, key: str, kind: type[T]) -> T: ...
-    @overload
-    async def read(self, instance_id: str, key: str, kind: type[T], default: D) -> T | D: ...
-    async def read(self, instance_id: str, key: str, kind: Any = Any, default: Any = ...) -> Any:
-        """The last value that the workflow published under `key`, as a `kind`; also after the end.
-
-        `default` if there is none (yet); LookupError without a default. Raises InstanceNotFound, DecodeError.
-        """
-        store = self.backend
-        payload = await repeat(lambda: store.read_published(instance_id, key))
-        if payload is not None:
-            return self._payloads.decode(payload, kind)
-        if default is ...:
-            raise LookupError(f"instance {instance_id!r} has published nothing under {key!r} so far: pass a default")
-        return default
-
-    # looking at many
-
-    def list(self, **filters: Unpack[Filters]) -> AsyncIterator[Instance]:
-        """Every instance that the filters let through, newest first; pages are read as they are needed."""
-        return read_instances(self.backend, instance_filter(filters))
-
-    async def page(self, *, cursor: str | None = None, limit: int = 50, **filters: Unpack[Filters]) -> Page[Instance]:
-        """A page of what `list` gives, for user interfaces; its cursor leads to the next one, also in a later process."""
-        store, where = self.backend, instance_filter(filters)
-        return await repeat(lambda: store.list_instances(where, cursor=cursor, limit=limit))
-
-    async def count(self, **filters: Unpack[Filters]) -> dict[State, int]:
-        """How many instances the filters let through, by state; states without any are left out."""
-        store, where = self.backend, instance_filter(filters)
-        return await repeat(lambda: store.count_instances(where))
-
-    async def stats(self) -> Stats:
-        """How many instances there are, what waits on which queue, and who works on it."""
-        return await read_stats(self.backend)
 
     async def prune(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> int:
         """Remove ended instances that the filters let through, those that ended first first; how many there were.

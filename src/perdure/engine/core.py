@@ -69,6 +69,7 @@ class Core:
     version: str | None
     headers: dict[str, str]
     execution_number: int
+    due_at: Micros | None
 
     def __init__(
         self, task: WorkflowTask, definition: Workflow[..., Any], app: App, limits: Limits, logger: logging.Logger

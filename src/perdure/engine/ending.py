@@ -85,6 +85,7 @@ def closing_of(core: Core, end: End) -> Closing:
         carried=_unread_signals(core),
         headers=core.headers,
         execution_number=core.execution_number + 1,
+        due_at=core.due_at,
     )
     following = NextExecution(
         execution_id=core.derived_id(b"next", 0), workflow=end.workflow, started=started, digest=end.digest

@@ -285,6 +285,7 @@ class Execution:
         core.version = event.version
         core.headers = event.headers
         core.execution_number = event.execution_number
+        core.due_at = event.due_at
         for signal in event.carried:
             core.signal_buffer(signal.name).put(signal.payload)
         args, kwargs = core.schema.decode(event.arguments)

@@ -27,16 +27,17 @@ from perdure.errors import ConfigurationError, FailureError, NotInWorkflow, Runa
 from perdure.model.checkpoint import NewActivity, StartSubWorkflow
 from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
 from perdure.model.names import LONGEST
-from perdure.model.options import Cancellation
+from perdure.model.options import Cancellation, WorkflowOptions
 from perdure.model.retry import StoredRetry, stored_retry
 from perdure.observability.logging import WorkflowLogger
-from perdure.serialization.calls import CallSchema
+from perdure.serialization.calls import UNREAD, CallReader, CallSchema
 from perdure.serialization.failures import to_exception, to_failure
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
 from perdure.workflows.future import Future, SubWorkflowFuture
 from perdure.workflows.info import Info
+from perdure.workflows.runtime import StoredCall
 from perdure.workflows.signal import Signal
 from perdure.workflows.signal_channel import SignalBuffer
 
@@ -130,8 +131,20 @@ class ExecutionRuntime:
         if workflow.start_signals:
             raise ConfigurationError("start_signal is for client.start: signal a sub-workflow through its future")
         schema = core.payloads.call(workflow.function, skip=1)
-        call = schema.encode(args, kwargs)
-        options = workflow.options
+        retry = None if workflow.options.retry is None else stored_retry(workflow.options.retry)
+        call = StoredCall(workflow.name, *schema.encode(args, kwargs), core.version, retry)
+        return self._start_sub_workflow(ctx, call, workflow.options, schema)
+
+    def execute_stored(self, ctx: Context, call: StoredCall, options: WorkflowOptions) -> SubWorkflowFuture[Any]:
+        self._core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"sub-workflow {call.workflow}")
+        return self._start_sub_workflow(ctx, call, options, UNREAD)
+
+    def _start_sub_workflow(
+        self, ctx: Context, call: StoredCall, options: WorkflowOptions, schema: CallReader
+    ) -> SubWorkflowFuture[Any]:
+        core = self._core
         first_number = core.commands + 1
 
         def start(number: int, is_retry: bool) -> StartSubWorkflow:
@@ -140,19 +153,20 @@ class ExecutionRuntime:
                 number=number,
                 instance_id=options.instance_id or _child_id(core, first_number),
                 execution_id=core.derived_id(b"child", number),
-                workflow=workflow.name,
+                workflow=call.workflow,
                 queue=options.queue or core.task.queue,
                 priority=core.task.priority if options.priority is None else options.priority,
                 started=ExecutionStarted(
                     at=0,
-                    workflow=workflow.name,
-                    arguments=call.payload,
+                    workflow=call.workflow,
+                    arguments=call.arguments,
                     python="",
-                    version=core.version,
+                    version=call.version,
                     headers=core.headers,
+                    due_at=call.due_at,
                 ),
                 digest=call.digest,
-                version=core.version,
+                version=call.version,
                 timeout=None if options.timeout is None else duration_micros(options.timeout),
                 start_delay=0 if options.start_delay is None else duration_micros(options.start_delay),
                 tags=options.tags or {},
@@ -160,8 +174,7 @@ class ExecutionRuntime:
                 replaces_failed=is_retry,
             )
 
-        retry = None if options.retry is None else stored_retry(options.retry)
-        command = SubWorkflowCommand(core, ctx, schema, start, retry)
+        command = SubWorkflowCommand(core, ctx, schema, start, call.retry)
         future = command.future
         future.instance_id = command.machine.start.instance_id  # type: ignore[misc]
         future.send_signal = partial(self.signal_workflow, ctx)
@@ -310,7 +323,9 @@ class ExecutionRuntime:
             parent_instance_id=None if task.parent is None else task.parent.instance_id,
             version=core.version,
             python=core.python,
+            created_at=to_datetime(task.created_at),
             started_at=to_datetime(core.started_at),
+            due_at=None if core.due_at is None else to_datetime(core.due_at),
             deadline_at=None if task.deadline_at is None else to_datetime(task.deadline_at),
             history_length=core.history_length,
             continue_as_new_suggested=core.suggested,

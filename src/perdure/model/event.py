@@ -41,6 +41,8 @@ class ExecutionStarted(AppliedEvent, frozen=True, array_like=True, kw_only=True,
     """What propagators carry."""
     execution_number: int = 1
     """Counts the executions of the instance, from 1."""
+    due_at: Micros | None = None
+    """When it was due, if a schedule started the instance."""
 
 
 class SignalReceived(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=2):

@@ -6,6 +6,8 @@ from perdure.errors import InvalidName
 
 LONGEST = 255
 DEFAULT_QUEUE = "default"
+OWN_NAMES = "perdure:"
+"""So begin the names of workflows that are perdure's own."""
 
 
 def check_name(value: str, what: str) -> str:

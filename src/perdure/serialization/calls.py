@@ -9,7 +9,7 @@ reads any more could be the one that said `dry_run`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -41,6 +41,25 @@ class Sealing(NamedTuple):
     open: Callable[[bytes], bytes]
     limit: int
     """A text of up to so many bytes needs no `close`."""
+
+
+class CallReader(Protocol):
+    """What replay, and the end of a sub-workflow, ask of a schema."""
+
+    def is_same_call(self, recorded: bytes, issued: bytes) -> bool: ...
+    def decode_result(self, payload: bytes) -> Any: ...
+
+
+class _Unread:
+    """Of calls that are passed on as they are stored: other bytes are another call, and the result is nobody's."""
+
+    def is_same_call(self, recorded: bytes, issued: bytes) -> bool:
+        return recorded == issued
+
+    def decode_result(self, payload: bytes) -> None: ...
+
+
+UNREAD: CallReader = _Unread()
 
 
 class CallSchema:

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     import logging
     import random
 
-    from perdure.workflows.runtime import Runtime
+    from perdure.model.options import WorkflowOptions
+    from perdure.workflows.runtime import Runtime, StoredCall
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -289,6 +290,10 @@ class Context:
         """Raise CancelledError if this context is cancelled: it takes no new command."""
         if self.cancelled:
             raise self._runtime.refused(what)
+
+    def execute_stored(self, call: StoredCall, options: WorkflowOptions) -> SubWorkflowFuture[None]:
+        """Start, as a sub-workflow, one that is known by its name alone; its result isn't read."""
+        return self._runtime.execute_stored(self, call, options)
 
     def hold(self, member: Cancellable) -> None:
         """Cancel `member` with this context."""

@@ -23,7 +23,12 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """App(version=) of the process that started the instance."""
     python: str
     """The minor version of Python that the history is made on."""
+    created_at: datetime
+    """When the instance was created."""
     started_at: datetime
+    """When this execution began."""
+    due_at: datetime | None
+    """When it was due, if a schedule started it; the same in all its executions."""
     deadline_at: datetime | None
     history_length: int
     """Events in history, the one being applied included."""

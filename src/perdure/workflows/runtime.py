@@ -6,18 +6,33 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from perdure.clock import Micros
+from perdure.model.retry import StoredRetry
 from perdure.workflows.future import Future, SubWorkflowFuture
 
 if TYPE_CHECKING:
     import logging
 
     from perdure.activities.definition import Activity
+    from perdure.model.options import WorkflowOptions
     from perdure.workflows.context import Context
     from perdure.workflows.definition import Workflow
     from perdure.workflows.info import Info
     from perdure.workflows.signal import Signal
     from perdure.workflows.signal_channel import SignalBuffer
+
+
+class StoredCall(msgspec.Struct, frozen=True):
+    """A workflow's name and arguments as they are stored, and all else that a start takes along: who passes it on need not know it."""
+
+    workflow: str
+    arguments: bytes
+    digest: bytes
+    version: str | None
+    retry: StoredRetry | None
+    due_at: Micros | None = None
 
 
 class Runtime(Protocol):
@@ -40,6 +55,7 @@ class Runtime(Protocol):
     def execute_sub_workflow(
         self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> SubWorkflowFuture[Any]: ...
+    def execute_stored(self, ctx: Context, call: StoredCall, options: WorkflowOptions) -> SubWorkflowFuture[Any]: ...
     def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]: ...
     def signal_workflow(self, ctx: Context, instance_id: str, signal: Signal[Any], value: Any) -> Future[None]: ...
     def side_effect(self, ctx: Context, function: Callable[[], Any], name: str, returns: Any) -> Future[Any]: ...

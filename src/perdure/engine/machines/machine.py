@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perdure.engine.checkpoints import CheckpointBuilder
     from perdure.engine.core import Core
     from perdure.model.event import Command
-    from perdure.serialization.calls import CallSchema
+    from perdure.serialization.calls import CallReader
     from perdure.workflows.future import Future
 
 # States. Plain strings: they are looked up for every event, and an Enum's hash is a Python call.
@@ -89,7 +89,7 @@ def give_up(future: Future[Any]) -> None:
     asyncio.Future.cancel(future)
 
 
-def is_same_call(schema: CallSchema, issued: Any, known: Any) -> bool:
+def is_same_call(schema: CallReader, issued: Any, known: Any) -> bool:
     """Equal inputs, or equal once both have passed through today's types: a new default sticks nobody."""
     if issued.digest == known.digest:
         return True

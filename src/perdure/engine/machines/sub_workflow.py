@@ -33,7 +33,7 @@ from perdure.workflows.future import SubWorkflowFuture
 if TYPE_CHECKING:
     from perdure.engine.checkpoints import CheckpointBuilder
     from perdure.engine.core import Core
-    from perdure.serialization.calls import CallSchema
+    from perdure.serialization.calls import CallReader
     from perdure.workflows.context import Context
 
 
@@ -158,7 +158,7 @@ class SubWorkflowCommand:
         self,
         core: Core,
         ctx: Context,
-        schema: CallSchema,
+        schema: CallReader,
         start: Callable[[int, bool], StartSubWorkflow],
         retry: StoredRetry | None,
     ) -> None:

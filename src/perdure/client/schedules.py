@@ -1,0 +1,182 @@
+"""Schedules, as their owners see them. Behind each is an instance of a workflow of perdure's own (workflows/scheduling.py)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from perdure.client.handle import Handle
+from perdure.client.identity import draw_instance_id
+from perdure.clock import Clock, duration_micros
+from perdure.errors import ConfigurationError, InstanceAlreadyExists, InstanceNotFound, ScheduleNotFound
+from perdure.model.instance import State
+from perdure.model.names import DEFAULT_QUEUE
+from perdure.model.options import IfExists, WorkflowOptions
+from perdure.model.retry import stored_retry
+from perdure.model.schedule import Schedule
+from perdure.serialization.payloads import Payloads
+from perdure.workflows.definition import Workflow
+from perdure.workflows.runtime import StoredCall
+from perdure.workflows.scheduling import (
+    CHANGE,
+    STATUS,
+    WORKFLOW,
+    Change,
+    Plan,
+    ScheduleStatus,
+    SetPaused,
+    SetPlan,
+    Standing,
+    Target,
+    Trigger,
+    keep_schedule,
+    status_of,
+)
+
+if TYPE_CHECKING:
+    from perdure.client.client import Client
+
+_PREFIX = "schedule:"
+_ALONE = ("queue", "priority", "timeout", "tags", "retry")
+"""The options that make sense for runs that a schedule starts."""
+
+
+class ScheduleHandle:
+    """One schedule, by its id; there need not be one (yet). What changes it is durable when it returns, and takes effect at once."""
+
+    __slots__ = ("_client", "_clock", "id")
+
+    def __init__(self, client: Client, schedule_id: str, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self.id: str = schedule_id
+
+    async def status(self) -> ScheduleStatus:
+        """How it stands. Until a worker has seen a new schedule, nothing is due. Raises ScheduleNotFound."""
+        instance_id = _instance_id(self.id)
+        try:
+            status = await self._client.read(instance_id, STATUS, ScheduleStatus, None)
+            return status or await self._before_it_began(instance_id)
+        except InstanceNotFound:
+            raise self._nobody() from None
+
+    async def pause(self) -> None:
+        """Let nothing start until `resume`; runs go on. Raises ScheduleNotFound."""
+        await self._change(SetPaused(True))
+
+    async def resume(self) -> None:
+        """Undo `pause`. What was due meanwhile isn't caught up on. Raises ScheduleNotFound."""
+        await self._change(SetPaused(False))
+
+    async def trigger(self) -> Handle[Any]:
+        """Start a run now, beside any other one, paused or not. Raises ScheduleNotFound."""
+        instance_id = f"{self.id}@{draw_instance_id(self._clock)}"
+        await self._change(Trigger(instance_id))
+        return self._client.handle(instance_id)
+
+    async def delete(self) -> None:
+        """Remove the schedule; what it has started goes on. Raises ScheduleNotFound."""
+        instance_id = _instance_id(self.id)
+        try:
+            if not (await self._client.state(instance_id)).is_ended:
+                await self._client.terminate(instance_id, "the schedule was deleted")
+            await self._client.remove(instance_id)
+        except InstanceNotFound:
+            raise self._nobody() from None
+
+    async def _before_it_began(self, instance_id: str) -> ScheduleStatus:
+        arguments = await self._client.backend.read_arguments(instance_id)
+        (plan, *_), _ = self._client._payloads.call(keep_schedule.function, skip=1).decode(arguments)
+        return status_of(plan, Standing(anchor=0, looked_at=0), None)
+
+    async def _change(self, change: Change) -> None:
+        try:
+            await self._client.signal(_instance_id(self.id), CHANGE, change)
+        except InstanceNotFound:
+            raise self._nobody() from None
+
+    def _nobody(self) -> ScheduleNotFound:
+        return ScheduleNotFound(
+            f"there is no schedule {self.id!r} in this store: client.schedule(Schedule({self.id!r}, …), workflow) makes one, and "
+            f"client.schedules.list() gives those that there are",
+            _instance_id(self.id),
+        )
+
+    def __repr__(self) -> str:
+        return f"<handle of schedule {self.id!r}>"
+
+
+class Schedules:
+    """The schedules of a store: `client.schedules`."""
+
+    __slots__ = ("_client", "_clock")
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    def handle(self, schedule_id: str) -> ScheduleHandle:
+        """A handle from an id. The store isn't asked."""
+        return ScheduleHandle(self._client, schedule_id, self._clock)
+
+    async def list(self) -> AsyncIterator[ScheduleStatus]:
+        """Every schedule that isn't over, the newest first."""
+        async for instance in self._client.list(workflow=WORKFLOW, states=[State.RUNNING]):
+            try:
+                yield await self.handle(instance.instance_id.removeprefix(_PREFIX)).status()
+            except ScheduleNotFound:
+                continue  # it was deleted meanwhile
+
+
+async def put_schedule(client: Client, plan: Plan, clock: Clock) -> ScheduleHandle:
+    """Make it, or have the one of this id follow the plan from now on."""
+    handle = ScheduleHandle(client, plan.schedule.id, clock)
+    instance_id = _instance_id(plan.schedule.id)
+    keeper = keep_schedule.with_options(
+        instance_id=instance_id, queue=plan.target.queue, if_exists=IfExists.RESTART, priority=plan.target.priority
+    )
+    try:
+        await client.start(keeper, plan)
+    except InstanceAlreadyExists:
+        # The same plan changes nothing. To ask first whether it is the same would be a race.
+        await client.signal(instance_id, CHANGE, SetPlan(plan))
+    return handle
+
+
+def plan_of(
+    schedule: Schedule,
+    workflow: Workflow[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    payloads: Payloads,
+    version: str | None,
+) -> Plan:
+    """Arguments are bound, checked and encoded here. Raises ConfigurationError for options that a schedule can't keep."""
+    options = workflow.options
+    unchanged = WorkflowOptions()
+    wrong = [
+        name
+        for name in WorkflowOptions.__struct_fields__
+        if name not in _ALONE and name != "parent_close" and getattr(options, name) != getattr(unchanged, name)
+    ]
+    if workflow.start_signals:
+        wrong.append("start_signal")
+    if wrong:
+        raise ConfigurationError(
+            f"{', '.join(wrong)} can't be given for runs of a schedule: their ids are made of the schedule's id and the time when "
+            f"they are due; {', '.join(_ALONE)} can"
+        )
+    call = payloads.call(workflow.function, skip=1).encode(args, kwargs)
+    target = Target(
+        call=StoredCall(workflow.name, *call, version, None if options.retry is None else stored_retry(options.retry)),
+        queue=options.queue or DEFAULT_QUEUE,
+        priority=options.priority or 0,
+        timeout=None if options.timeout is None else duration_micros(options.timeout),
+        tags=dict(options.tags or {}),
+    )
+    return Plan(schedule=schedule, target=target)
+
+
+def _instance_id(schedule_id: str) -> str:
+    return f"{_PREFIX}{schedule_id}"
