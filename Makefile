@@ -57,9 +57,9 @@ pyright: $(VENV)/installed-dev
 	@pyright > $(VENV)/pyright.txt || { cat $(VENV)/pyright.txt; exit 1; }
 	@$(BIN)/python scripts/public_types.py
 
-bench: $(VENV)/installed-dev ## perdure against its peers, some 20 minutes; figures and plot go to build/
+bench: $(VENV)/installed-dev ## every store beside its peers, some 25 minutes; figures and plot go to build/
 	@mkdir -p build
-	@scripts/services run -- $(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg
+	@scripts/services run -- $(BIN)/python -m benchmarks --json build/bench.json --svg build/bench.svg $(BENCH)
 
 soak: $(VENV)/installed-dev ## the long tests, then simulated crashes until you stop it
 	@scripts/services run -- $(BIN)/python -m pytest -m soak || [ $$? -eq 5 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from benchmarks.machine import file_system, machine
 from benchmarks.ours import Ours, on_stores, ours
 from benchmarks.outcome import Outcome
 from benchmarks.peers import CASES as PEER_CASES
+from benchmarks.peers import ON_EVERY_STORE as PEERS_ON_EVERY_STORE
 from benchmarks.peers import PEERS, environments
-from benchmarks.registry import CASES
+from benchmarks.registry import CASES, ON_EVERY_STORE
 from benchmarks.report.as_json import to_json
+from benchmarks.report.document import filled, sections
 from benchmarks.report.plot import to_svg
 from benchmarks.report.summary import summarize
 from benchmarks.report.table import number, print_report
@@ -28,7 +30,12 @@ from benchmarks.theirs import Theirs, usable
 
 
 @click.command()
-@click.argument("names", metavar="[CASE]...", nargs=-1)
+@click.option(
+    "--cases",
+    "names",
+    default=",".join(ON_EVERY_STORE),
+    help="The cases; `all` for all. Default: those for every store.",
+)
 @click.option("--list", "is_list", is_flag=True, help="List the cases and end.")
 @click.option(
     "--stores",
@@ -42,11 +49,25 @@ from benchmarks.theirs import Theirs, usable
 )
 @click.option("--rounds", default=3, show_default=True, help="Runs of each case; medians are compared.")
 @click.option(
+    "--minutes", default=25.0, show_default=True, help="Begin no further round that would probably end later than that."
+)
+@click.option(
     "--quick", "is_quick", is_flag=True, help="Hardly any work: whether it runs at all. The figures say nothing."
 )
-@click.option("--peers/--no-peers", "with_peers", default=True, show_default=True, help="Run other libraries beside.")
+@click.option(
+    "--peers",
+    "peer_names",
+    default=",".join(PEERS_ON_EVERY_STORE),
+    help="Others that run beside, where their kind of store is among the stores; `all`, `none`. Default: DBOS and the least.",
+)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every run there.")
 @click.option("--svg", "svg_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plot there.")
+@click.option(
+    "--write",
+    "document",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write the figures into the marked sections of this Markdown file.",
+)
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -56,37 +77,41 @@ from benchmarks.theirs import Theirs, usable
 )
 def main(  # noqa: PLR0913 - each is an option
     *,
-    names: tuple[str, ...],
+    names: str,
     is_list: bool,
     kinds: str,
     urls: tuple[str, ...],
     rounds: int,
+    minutes: float,
     is_quick: bool,
-    with_peers: bool,
+    peer_names: str,
     json_file: Path | None,
     svg_file: Path | None,
+    document: Path | None,
     folder: Path,
 ) -> None:
-    """Time perdure, on every store, and its peers; all cases, or those that are named.
+    """Time perdure, on every store, and its peers.
 
     Contestants take turns within each round. A fresh process checks what each run has left in its store. Ends with 1 if
     a run of perdure's or its check failed.
     """
-    cases = _chosen(names)
     if is_list:
-        _list(cases)
+        _list()
         return
+    cases = [CASES[name] for name in _chosen("case", names, CASES)]
     console = Console(width=max(Console().width, 170))
     facts = machine() | {"disk": file_system(folder), "began_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"}
     _print_facts(console, facts)
-    runners: list[Runner] = [*(map(ours, urls) if urls else _on_stores(console, kinds.split(",")))]
-    if with_peers:
-        runners += _peers(console, cases)
+    own_runners = list(map(ours, urls)) if urls else _on_stores(console, _chosen("store", kinds, KINDS))
+    peers = _peers(console, cases, _chosen("peer", peer_names, PEERS), own_runners)
+    runners: list[Runner] = [*own_runners, *peers]
 
     def tell(outcome: Outcome) -> None:
         click.echo(_progress(outcome), err=True)
 
-    outcomes = run_all(cases, runners, rounds=rounds, is_quick=is_quick, folder=folder, tell=tell)
+    outcomes = run_all(
+        cases, runners, rounds=rounds, is_quick=is_quick, folder=folder, tell=tell, limit_seconds=minutes * 60
+    )
     contestants = [runner.contestant for runner in runners]
     rows = summarize(cases, contestants, outcomes)
     print_report(console, cases, contestants, outcomes, rows)
@@ -94,30 +119,31 @@ def main(  # noqa: PLR0913 - each is an option
         json_file.write_text(to_json(facts, contestants, outcomes, rows))
     if svg_file is not None:
         svg_file.write_text(to_svg(cases, rows))
+    if document is not None:
+        document.write_text(filled(document.read_text(), sections(facts, outcomes, rows)))
     own = {each.name for each in contestants if not each.is_peer}
     if any(outcome.skipped and outcome.contestant in own for outcome in outcomes):
         sys.exit(1)
 
 
-def _chosen(names: Sequence[str]) -> list[Case]:
-    unknown = sorted(set(names) - set(CASES))
+def _chosen(what: str, words: str, known: Iterable[str]) -> list[str]:
+    """Those of these words, in the order of the known ones."""
+    names = {"all": list(known), "none": []}.get(words, words.split(","))
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise click.UsageError(f"there is no case {', '.join(unknown)}; there are {', '.join(CASES)}")
-    return [case for name, case in CASES.items() if not names or name in names]
+        raise click.UsageError(f"there is no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+    return [name for name in known if name in names]
 
 
 def _on_stores(console: Console, names: Sequence[str]) -> list[Ours]:
-    unknown = sorted(set(names) - set(KINDS))
-    if unknown:
-        raise click.UsageError(f"there is no store {', '.join(unknown)}; there are {', '.join(KINDS)}")
     runners, reasons = on_stores(names)
     for name, reason in reasons.items():
         console.print(f"{name} is left out: {reason}", style="yellow", highlight=False, markup=False)
     return runners
 
 
-def _list(cases: Sequence[Case]) -> None:
-    for case in cases:
+def _list() -> None:
+    for case in CASES.values():
         click.echo(
             f"{case.name:17} {case.summary} ({', '.join(case.stores)}{'; peers' if case.name in PEER_CASES else ''})"
         )
@@ -131,12 +157,14 @@ def _print_facts(console: Console, facts: dict[str, object]) -> None:
         )
 
 
-def _peers(console: Console, cases: Sequence[Case]) -> list[Theirs]:
-    names = {case.name for case in cases}
-    wanted = {name: peer for name, peer in PEERS.items() if peer.cases & names}
+def _peers(console: Console, cases: Sequence[Case], names: Sequence[str], own: Sequence[Ours]) -> list[Theirs]:
+    """Those that have one of the cases, and promise as much as one of the stores."""
+    kinds, cases_wanted = {each.kind.name for each in own}, {case.name for case in cases}
+    wanted = {name: PEERS[name] for name in names if PEERS[name].beside in kinds and PEERS[name].cases & cases_wanted}
+    servers = {each.kind.name: each.url for each in own if each.kind.is_remote}
     if wanted:
         click.echo(f"making sure of {', '.join(wanted)}; at the first time, their packages are installed", err=True)
-    ready, reasons = usable(wanted, environments.ensure)
+    ready, reasons = usable(wanted, servers, environments.ensure)
     for name, reason in reasons.items():
         console.print(f"{name} is left out: {reason}", style="yellow", highlight=False, markup=False)
     return ready

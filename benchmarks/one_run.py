@@ -13,14 +13,18 @@ from typing import Any
 from benchmarks.case import Case, Scale
 from benchmarks.registry import CASES
 from benchmarks.stores import is_in_memory, kind_of
+from benchmarks.stores.kind import check_promises
 
 
 async def run(case: Case, store: str, scale: Scale) -> dict[str, Any]:
     """The run, with its check where nobody else can look into the store."""
+    kind = kind_of(store)
+    settings = await kind.settings(store)
+    check_promises(kind, settings)
     measured = await case.run(store, **scale)
     outcome: dict[str, Any] = {
         "figures": {name: float(f"{value:.5g}") for name, value in measured.figures.items()},
-        "settings": await kind_of(store).settings(store) | measured.settings,
+        "settings": settings | measured.settings,
         "scale": dict(scale),
     }
     if is_in_memory(store):

@@ -25,6 +25,18 @@ from benchmarks.cases import (
     waiting_kept,
 )
 
+ON_EVERY_STORE = (
+    "one_activity",
+    "two_workers",
+    "steps_in_a_row",
+    "tree",
+    "start_only",
+    "idle_latency",
+    "signal_elsewhere",
+    "full_store",
+)
+"""What runs if nobody says which: enough to compare stores, in the time that one waits for."""
+
 CASES: Mapping[str, Case] = {
     each.CASE.name: each.CASE
     for each in (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -31,17 +33,26 @@ def run_all(
     is_quick: bool,
     folder: Path,
     tell: Callable[[Outcome], None],
+    limit_seconds: float = math.inf,
 ) -> list[Outcome]:
-    """Every run of every round; `tell` hears of each when it has ended. `folder` decides on which disk they are."""
+    """Every run of every round; `tell` hears of each when it has ended. `folder` decides on which disk they are.
+
+    A round isn't begun if it would end behind the limit, should its cases take as long as in the one before.
+    """
     outcomes: list[Outcome] = []
+    took: dict[str, float] = {}
+    began = time.monotonic()
     for number in range(1, rounds + 1):
-        for case in cases:
-            if case.rounds is not None and number > case.rounds:
-                continue
+        coming = [case for case in cases if case.rounds is None or number <= case.rounds]
+        if number > 1 and time.monotonic() - began + sum(took[case.name] for case in coming) > limit_seconds:
+            break
+        for case in coming:
+            case_began = time.monotonic()
             for runner in runners:
                 if runner.takes(case):
                     outcomes.append(_run(runner, case, number, is_quick=is_quick, folder=folder))
                     tell(outcomes[-1])
+            took[case.name] = time.monotonic() - case_began
     return outcomes
 
 

@@ -122,9 +122,8 @@ CASE = Case(
         at_most("slowest_page_ms", "ms", Target(bound=50)),
         at_most("count_ms", "ms"),
     ),
-    scale={"count": 20_000, "in_flight": 200, "ended": 1_000_000, "waiting": 100_000},
+    scale={"count": 10_000, "in_flight": 200, "ended": 200_000, "waiting": 20_000},
     quick={"count": 60, "in_flight": 20, "ended": 300, "waiting": 100},
-    remote_scale={"count": 10_000, "ended": 200_000, "waiting": 20_000},
     stores=SHARED_STORES,
     rounds=1,
 )

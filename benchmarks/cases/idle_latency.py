@@ -43,5 +43,6 @@ CASE = Case(
     verify=verify,
     measures=(at_most("p50_ms", "ms", Target(bound=1.5), Target(bound=1.5, store="memory")), at_most("p99_ms", "ms")),
     scale={"count": 300},
+    remote_scale={"count": 200},
     quick={"count": 5},
 )

@@ -52,7 +52,9 @@ CASE = Case(
             Target(bound=0.35, times_peer="floor"),
         ),
         at_most("p99_ms", "ms"),
+        at_most("cpu_us_per_unit", "us"),
     ),
     scale={"count": 20_000, "in_flight": 200},
+    remote_scale={"count": 10_000},
     quick={"count": 120, "in_flight": 20},
 )

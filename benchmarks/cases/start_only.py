@@ -39,6 +39,6 @@ CASE = Case(
     run=run,
     verify=verify,
     measures=(rate("starts", Target(bound=20_000)),),
-    scale={"count": 30_000, "in_flight": 50},
+    scale={"count": 20_000, "in_flight": 50},
     quick={"count": 100, "in_flight": 10},
 )

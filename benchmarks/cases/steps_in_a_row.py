@@ -78,4 +78,5 @@ CASE = Case(
     ),
     scale={"count": 10_000},
     quick={"count": 200},
+    remote_scale={"count": 2_000},
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from benchmarks.case import Case, Measured, Target, at_least, rate
 from benchmarks.measuring import keep_in_flight, measured, percentiles, stretch
 from benchmarks.verification import Expected, check
-from perdure import App, Client, Context, Orchestrator, Workflow, activity, workflow
+from perdure import App, Client, Context, Instance, Orchestrator, Workflow, activity, workflow
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,26 +105,29 @@ async def verify(store: str, *, runs: int, times: int, **shape: int) -> dict[str
     roots = runs * times
     per_leaf = tree.activities * tree.resultsize
     async with Client(store, app) as client:
-        per_mid = {
-            instance.instance_id: per_leaf * await _leaves_below(client, instance.instance_id)
-            async for instance in client.list(workflow=mid)
-        }
+        leaves_below = await _leaves_below(client)
         return await check(
             client,
             _expected(root, roots, lambda _: tree.leaves * per_leaf, "SubWorkflow", tree.fanout),
-            _expected(mid, roots * tree.mids, per_mid.__getitem__, "SubWorkflow", tree.fanout),
+            _expected(mid, roots * tree.mids, lambda own: leaves_below[own] * per_leaf, "SubWorkflow", tree.fanout),
             _expected(leaf, roots * tree.leaves, lambda _: per_leaf, "Activity", tree.activities),
         )
 
 
-async def _leaves_below(client: Client, instance_id: str) -> int:
-    below = [instance async for instance in client.list(parent_instance_id=instance_id)]
-    return sum(
-        [
-            1 if instance.workflow == leaf.name else await _leaves_below(client, instance.instance_id)
-            for instance in below
-        ]
-    )
+async def _leaves_below(client: Client) -> Counter[str]:
+    """How many leaves each inner workflow has below it, on whatever level."""
+    above = {each.instance_id: _parent_of(each) async for each in client.list(workflow=mid)}
+    leaves: Counter[str] = Counter()
+    async for each in client.list(workflow=leaf):
+        parent = _parent_of(each)
+        while parent in above:
+            leaves[parent] += 1
+            parent = above[parent]
+    return leaves
+
+
+def _parent_of(instance: Instance) -> str:
+    return instance.parent.instance_id if instance.parent else ""
 
 
 def _expected(

@@ -85,6 +85,7 @@ CASE = Case(
         at_least("slower_to_faster", "x"),
     ),
     scale={"count": 20_000, "in_flight": 200},
+    remote_scale={"count": 10_000},
     quick={"count": 60, "in_flight": 20},
     stores=SHARED_STORES,
 )

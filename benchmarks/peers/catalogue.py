@@ -9,7 +9,16 @@ from types import MappingProxyType
 
 from benchmarks.peers import environments
 
-CASES = ("one_activity", "ten_in_a_row", "steps_in_a_row", "fan_out", "tree", "idle_latency", "start_only")
+CASES = (
+    "one_activity",
+    "two_workers",
+    "ten_in_a_row",
+    "steps_in_a_row",
+    "fan_out",
+    "tree",
+    "idle_latency",
+    "start_only",
+)
 
 _RUN = Path(__file__).with_name("run.py")
 
@@ -30,7 +39,9 @@ class Peer:
     durability: str
     differs: str
     beside: str = "sqlite"
-    """The kind of our stores that promises as much."""
+    """The kind of our stores that promises as much; if that one is a server, the peer is on the same one."""
+    script: str = ""
+    """Its file and its environment, if they aren't of its name."""
     scales: Mapping[str, Scale]
 
     @property
@@ -42,13 +53,18 @@ class Peer:
         """Enough for 3 to 6 s on two cores of 2026, less where it is fast."""
         return self.scales[case]
 
-    def command(self, case: str, *, count: int, in_flight: int, folder: Path) -> list[str]:
-        """A process whose last line is the JSON object of the run. `folder` is there, fresh, and stays the caller's."""
+    @property
+    def program(self) -> str:
+        """Its file and its environment are of this name."""
+        return self.script or self.name
+
+    def command(self, case: str, *, count: int, in_flight: int, folder: Path, store: str = "") -> list[str]:
+        """A process whose last line is the JSON object of the run. Folder and store are fresh, and stay the caller's."""
         if case not in self.scales:
             raise ValueError(f"{self.name} has no {case}, only {', '.join(sorted(self.scales))}")
-        python = str(environments.python_of(self.name))
-        numbers = ["--count", str(count), "--in-flight", str(in_flight), "--folder", str(folder)]
-        return [python, str(_RUN), self.name, case, *numbers]
+        python = str(environments.python_of(self.program))
+        words = ["--count", str(count), "--in-flight", str(in_flight), "--folder", str(folder), "--store", store]
+        return [python, str(_RUN), self.program, case, *words]
 
 
 _FLOOR = {
@@ -59,6 +75,15 @@ _FLOOR = {
     "tree": Scale(count=2_000),
     "idle_latency": Scale(count=2_000),
     "start_only": Scale(count=30_000, in_flight=50),
+}
+
+_FLOOR_ON_SERVERS = {
+    "one_activity": Scale(count=20_000, in_flight=200),
+    "two_workers": Scale(count=20_000, in_flight=200),
+    "steps_in_a_row": Scale(count=2_000),
+    "tree": Scale(count=400),
+    "idle_latency": Scale(count=200),
+    "start_only": Scale(count=20_000, in_flight=50),
 }
 
 _PEERS = (
@@ -75,6 +100,17 @@ _PEERS = (
         differs="as floor",
         scales=_FLOOR,
     ),
+    *(
+        Peer(
+            name=f"floor_{store}",
+            script="floor",
+            durability="the server's, as ours; a commit of many workflows",
+            beside=store,
+            differs="as floor, but one connection on the event loop",
+            scales=_FLOOR_ON_SERVERS,
+        )
+        for store in ("postgresql", "mariadb", "mysql", "redis")
+    ),
     Peer(
         name="dbos",
         durability="SQLite file, WAL, synchronous=FULL (set on its connections), a commit for each step",
@@ -87,6 +123,21 @@ _PEERS = (
             "tree": Scale(count=25),
             "idle_latency": Scale(count=500),
             "start_only": Scale(count=3_000, in_flight=50),
+        },
+    ),
+    Peer(
+        name="dbos_postgresql",
+        script="dbos",
+        durability="PostgreSQL, synchronous_commit and fsync on, as we; a commit for each step",
+        beside="postgresql",
+        differs="threads on 20 connections, its own number; steps side by side and children on its asynchronous half",
+        scales={
+            "one_activity": Scale(count=1_000, in_flight=50),
+            "two_workers": Scale(count=1_500, in_flight=100),
+            "steps_in_a_row": Scale(count=1_500),
+            "tree": Scale(count=15),
+            "idle_latency": Scale(count=150),
+            "start_only": Scale(count=2_000, in_flight=50),
         },
     ),
     Peer(
@@ -143,5 +194,8 @@ _PEERS = (
         },
     ),
 )
+
+ON_EVERY_STORE = tuple(peer.name for peer in _PEERS if peer.program in {"floor", "floor_memory", "dbos"})
+"""Those that there are for more than one kind of store: they run if nobody says which."""
 
 PEERS: Mapping[str, Peer] = MappingProxyType({peer.name: peer for peer in _PEERS})

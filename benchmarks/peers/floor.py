@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -25,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.peers import measure
+from benchmarks.peers import floor_servers, measure
+from benchmarks.peers.floor_servers import ServerStore
 from benchmarks.peers.floor_store import (
     COMPLETE_INSTANCE,
     DELETE_TASK,
@@ -41,6 +41,8 @@ from benchmarks.peers.measure import Order, Stored
 
 FILE = "floor.db"
 LEASE_MS = 30_000
+IDS_OF_A_PART = 40
+"""In bits: two processes on one store must not take each other's ids."""
 
 
 class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -58,10 +60,10 @@ decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 class Floor:
     """Steps of workflows, and activities between them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store | ServerStore, *, part: str = "") -> None:
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1 + (int(part.removeprefix("w") or 0) << IDS_OF_A_PART))
         self._activities: set[asyncio.Task[Any]] = set()
 
     async def run(self, workflow: str, x: int) -> int:
@@ -83,8 +85,7 @@ class Floor:
         await created
 
     def settings(self) -> dict[str, Any]:
-        versions = {"msgspec": version("msgspec"), "sqlite": sqlite3.sqlite_version}
-        return {**versions, "largest_commit": LARGEST_COMMIT, **self._store.pragmas}
+        return {"msgspec": version("msgspec"), "largest_commit": LARGEST_COMMIT, **self._store.settings}
 
     def _start(self, workflow: Workflow, x: int, done: asyncio.Future[bytes]) -> None:
         step = Step()
@@ -190,8 +191,12 @@ WORKFLOWS: dict[str, Workflow] = {
 
 @asynccontextmanager
 async def opened(order: Order) -> AsyncIterator[Floor]:
-    async with opened_at(str(order.folder / FILE)) as floor:
-        yield floor
+    if order.store:
+        async with floor_servers.opened(order.store) as store:
+            yield Floor(store, part=order.part)
+    else:
+        async with opened_at(str(order.folder / FILE)) as floor:
+            yield floor
 
 
 @asynccontextmanager
@@ -204,6 +209,8 @@ async def opened_at(path: str) -> AsyncIterator[Floor]:
 
 
 def stored(order: Order) -> Stored:
+    if order.store:
+        return asyncio.run(floor_servers.stored(order.store))
     return measure.stored_in(
         order.folder / FILE, "select count(*), count(*) filter (where result is not null) from instances"
     )

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.peers import measure
@@ -38,6 +38,15 @@ class Step:
         self.afterwards: list[Callable[[], None]] = []
 
 
+def rows_of(batch: Sequence[Step]) -> list[list[tuple[Any, ...]]]:
+    """All rows of a batch, by the number of their statement."""
+    rows: list[list[tuple[Any, ...]]] = [[] for _ in STATEMENTS]
+    for step in batch:
+        for statement, row in step.rows:
+            rows[statement].append(row)
+    return rows
+
+
 class Store:
     """One writer thread, one connection, group commit."""
 
@@ -50,7 +59,8 @@ class Store:
         for pragma in ("journal_mode = wal", "synchronous = full", "wal_autocheckpoint = 4000"):
             self._connection.execute(f"pragma {pragma}")
         self._connection.executescript(TABLES)
-        self.pragmas = {name: self._connection.execute(f"pragma {name}").fetchone()[0] for name in measure.PRAGMAS}
+        self.settings = {"sqlite": sqlite3.sqlite_version}
+        self.settings |= {name: self._connection.execute(f"pragma {name}").fetchone()[0] for name in measure.PRAGMAS}
         self._thread = threading.Thread(target=self._write)
         self._thread.start()
 
@@ -71,12 +81,8 @@ class Store:
 
     def _write(self) -> None:
         while (batch := self._batches.get()) is not None:
-            rows: list[list[tuple[Any, ...]]] = [[] for _ in STATEMENTS]
-            for step in batch:
-                for statement, row in step.rows:
-                    rows[statement].append(row)
             self._connection.execute("begin immediate")
-            for sql, each in zip(STATEMENTS, rows, strict=True):
+            for sql, each in zip(STATEMENTS, rows_of(batch), strict=True):
                 if each:
                     self._connection.executemany(sql, each)
             self._connection.execute("commit")

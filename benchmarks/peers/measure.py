@@ -10,6 +10,7 @@ import asyncio
 import json
 import platform
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, closing
@@ -25,6 +26,7 @@ BYTES_OF_A_TREE = 8 * 2 * len(PAYLOAD)  # each of the 8 leaves runs 2 activities
 PRAGMAS = ("journal_mode", "synchronous")
 REST_SECONDS = 0.01  # before each workflow that must find the engine idle
 WARM_UP = 3  # lazy imports and first connections are no part of a rate
+READY = "ready"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,10 @@ class Order:
     count: int
     in_flight: int
     folder: Path
+    store: str = ""
+    """The URL of an empty store on a server; without one it is a file in the folder, or memory."""
+    part: str = ""
+    """The name of this process, if another one works on the same store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,7 @@ class Timing:
     expected: list[int]
     workflows: int
     latencies: list[float] = field(default_factory=list)
+    began_at: float = 0.0
 
 
 async def closed_loop(
@@ -112,7 +119,9 @@ def result_of(workflow: str, x: int) -> int:
 async def time_many(engine: Engine, order: Order, unit: str = "workflows", size: int = 1) -> Timing:
     """`count` workflows of the case; `size` is how many each of them is, with its children."""
     xs = range(order.count)
-    began = time.perf_counter()
+    if order.part:
+        await until_all_are_ready()
+    began_at, began = time.time(), time.perf_counter()
     results = await engine.run_all(order.case, xs, order.in_flight)
     seconds = time.perf_counter() - began
     return Timing(
@@ -122,7 +131,14 @@ async def time_many(engine: Engine, order: Order, unit: str = "workflows", size:
         results=results,
         expected=[result_of(order.case, x) for x in xs],
         workflows=order.count * size,
+        began_at=began_at,
     )
+
+
+async def until_all_are_ready() -> None:
+    """Say so, and wait for a line: two_processes.py speaks to all of them."""
+    print(READY, flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 async def time_one(engine: Engine, order: Order, unit: str) -> Timing:
@@ -231,6 +247,7 @@ def figures(order: Order, timing: Timing, stored: Stored | None, settings: dict[
         **speed,
         "unit": "ms" if timing.latencies else f"{timing.unit}/s",
         "seconds": round(timing.seconds, 3),
+        "began_at": timing.began_at,
         "count": order.count,
         "verified": not problems,
         "problems": problems,
@@ -238,14 +255,18 @@ def figures(order: Order, timing: Timing, stored: Stored | None, settings: dict[
     }
 
 
-async def measure(opened: Open, stored: Look, order: Order) -> dict[str, Any]:
+def measure(opened: Open, stored: Look, order: Order) -> dict[str, Any]:
     """Run one case and check it. Of trees, all roots are in flight at once."""
     if order.case == "tree":
         order = replace(order, in_flight=order.count)
+    timing, settings = asyncio.run(_timed(opened, order))
+    # Of what a part would find there, half is another process's.
+    return figures(order, timing, None if order.part else stored(order), settings)
+
+
+async def _timed(opened: Open, order: Order) -> tuple[Timing, dict[str, Any]]:
     async with opened(order) as engine:
-        timing = await time_case(engine, order)
-        settings = engine.settings()
-    return figures(order, timing, stored(order), settings)
+        return await time_case(engine, order), engine.settings()
 
 
 def stored_in(path: Path, query: str) -> Stored:
@@ -256,16 +277,17 @@ def stored_in(path: Path, query: str) -> Stored:
 
 
 def order_from(words: list[str]) -> Order:
-    """CASE --count N --in-flight N --folder PATH."""
+    """CASE --count N --in-flight N --folder PATH [--store URL] [--part NAME]."""
     parser = argparse.ArgumentParser()
     parser.add_argument("case")
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--in-flight", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--store", default="")
+    parser.add_argument("--part", default="")
     return Order(**vars(parser.parse_args(words)))
 
 
 def main(opened: Open, stored: Look, words: list[str]) -> None:
     """Run what the command line orders and print it."""
-    found = asyncio.run(measure(opened, stored, order_from(words)))
-    print(json.dumps(found), flush=True)
+    print(json.dumps(measure(opened, stored, order_from(words))), flush=True)

@@ -12,4 +12,9 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    importlib.import_module(f"benchmarks.peers.{sys.argv[1]}").main(sys.argv[2:])
+    peer = importlib.import_module(f"benchmarks.peers.{sys.argv[1]}")
+    two_processes = importlib.import_module("benchmarks.peers.two_processes")
+    if sys.argv[2] == two_processes.CASE:
+        two_processes.main(sys.argv[1], peer.opened, peer.stored, sys.argv[2:])
+    else:
+        peer.main(sys.argv[2:])

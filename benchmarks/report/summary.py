@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.case import Case, Measure, Target
 from benchmarks.outcome import Contestant, Outcome
+from benchmarks.peers.published import PUBLISHED
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     wanted: str
     value: float
     is_met: bool
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that wasn't made in this run, and how many times as good as its better end we are."""
+
+    who: str
+    least: float
+    most: float
+    times: float
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +46,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Of a peer, how many times as good as it we are, on the store that promises as much."""
     times_ours_on: str = ""
     verdicts: tuple[Verdict, ...] = ()
+    not_run_here: tuple[Beside, ...] = ()
+
+    @property
+    def spread(self) -> float:
+        """Half of the range, as a share of the median."""
+        return (self.most - self.least) / 2 / self.median if self.median else 0.0
 
 
 def summarize(cases: Sequence[Case], contestants: Sequence[Contestant], outcomes: Sequence[Outcome]) -> list[Row]:
@@ -75,6 +91,7 @@ def _rows(case: Case, measure: Measure, contestants: Sequence[Contestant], outco
             times_ours=_times(measure, ours.get(each.beside), medians[each.name]) if each.is_peer else None,
             times_ours_on=each.beside if each.is_peer else "",
             verdicts=_verdicts(measure, each, medians),
+            not_run_here=_not_run_here(case, measure, each, medians[each.name]),
         )
         for each in contestants
         if each.name in values
@@ -87,6 +104,18 @@ def _times(measure: Measure, ours: float | None, peers: float) -> float | None:
         return None
     above, below = (ours, peers) if measure.is_more_better else (peers, ours)
     return above / below if below else None
+
+
+def _not_run_here(case: Case, measure: Measure, contestant: Contestant, ours: float) -> tuple[Beside, ...]:
+    if not _is_plain(contestant):
+        return ()
+    found = []
+    for each in PUBLISHED:
+        if (each.case, each.figure, each.store) == (case.name, measure.figure, contestant.store):
+            times = _times(measure, ours, each.best(is_more_better=measure.is_more_better))
+            if times is not None:
+                found.append(Beside(who=each.who, least=each.least, most=each.most, times=times))
+    return tuple(found)
 
 
 def _is_plain(contestant: Contestant) -> bool:

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from benchmarks.case import Case
 from benchmarks.outcome import Contestant, Outcome
-from benchmarks.report.summary import Row, Verdict
+from benchmarks.report.summary import Beside, Row, Verdict
 
 _ABOUT_PEERS = (
     "Peers run in their own environments and check themselves; each gets three workflows to warm up, perdure none. Each does "
     "as much as takes some seconds, with as many in flight as it is fastest with; rates are compared. `we are` compares one "
-    "that isn't durable with perdure in memory. In idle_latency everybody has rested for 10 ms before each workflow."
+    "that isn't durable with perdure in memory. In idle_latency everybody has rested for 10 ms before each workflow. `not run here` is what "
+    "others published or was measured another day elsewhere; its ratio is a hint."
 )
 _EXTRAS = {
     "us CPU": "cpu_us_per_unit",
@@ -54,6 +55,9 @@ def _of_case(case: Case, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Re
     for column in ("median", "from", "to", *_EXTRAS, "we are"):
         table.add_column(column, justify="right")
     table.add_column("target")
+    has_others = any(row.not_run_here for row in rows)
+    if has_others:
+        table.add_column("not run here")
     last = ""
     for row in rows:
         if last and row.figure != last:
@@ -72,6 +76,7 @@ def _of_case(case: Case, outcomes: Sequence[Outcome], rows: Sequence[Row]) -> Re
             *extras,
             times,
             Text(", ").join(_verdict(each) for each in row.verdicts),
+            *([", ".join(map(_beside, row.not_run_here))] if has_others else []),
         )
     return Group(table, *(Text(f"  {note}", style="dim") for note in _notes(outcomes)), Text(""))
 
@@ -92,6 +97,15 @@ def _verdict(verdict: Verdict) -> Text:
     return Text(
         f"{verdict.wanted}{value} {'met' if verdict.is_met else 'MISSED'}", "green" if verdict.is_met else "red"
     )
+
+
+def _beside(other: Beside) -> str:
+    return f"{other.who} {between(other.least, other.most)}: {other.times:.3g} x"
+
+
+def between(least: float, most: float) -> str:
+    """A range, or one number."""
+    return number(least) if least == most else f"{number(least)}-{number(most)}"
 
 
 def _notes(outcomes: Sequence[Outcome]) -> list[str]:

@@ -39,6 +39,11 @@ class Kind(Protocol):
         """The server's version, and what decides how durable and how fast it is."""
         ...
 
+    @property
+    def promised(self) -> Mapping[str, Any]:
+        """What `settings` must say, or the store isn't as durable as its figures claim."""
+        ...
+
     async def multiply(self, url: str, templates: Mapping[str, int]) -> None:
         """Copy the instances of these ids, which end in zeros, until there are so many of each."""
         ...
@@ -50,6 +55,21 @@ class Kind(Protocol):
     async def drop(self, url: str) -> None:
         """Take away what `fresh` has given, and what is beside it."""
         ...
+
+
+class NotAsDurable(Exception):
+    """The server was set to promise less than the reports say."""
+
+
+def check_promises(kind: Kind, settings: Mapping[str, Any]) -> None:
+    """Raises NotAsDurable."""
+    wrong = [
+        f"{name}={settings.get(name)}, not {wanted}"
+        for name, wanted in kind.promised.items()
+        if settings.get(name) != wanted
+    ]
+    if wrong:
+        raise NotAsDurable(f"{kind.name} has {', '.join(wrong)}: its figures would be worth nothing")
 
 
 def with_option(url: str, name: str, value: str) -> str:

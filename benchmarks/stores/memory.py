@@ -13,6 +13,7 @@ class Memory:
     name = "memory"
     schemes = ("memory", "sqlite")
     is_remote = False
+    promised: Mapping[str, Any] = {}
 
     def url(self) -> str:
         return "memory://bench"

@@ -23,6 +23,11 @@ _SETTINGS = (
     "innodb_buffer_pool_size",
     "innodb_flush_method",
 )
+_ON_DISK = {"innodb_flush_log_at_trx_commit": "1", "innodb_doublewrite": "ON"}
+_PROMISED: Mapping[str, Mapping[str, Any]] = {
+    "mariadb": _ON_DISK,  # its log of changes is off, as it comes
+    "mysql": _ON_DISK | {"log_bin": "ON", "sync_binlog": "1"},
+}
 _RECURSION = ("cte_max_recursion_depth", "max_recursive_iterations")
 """How deep a recursive query may go: MySQL's word for it, and MariaDB's."""
 
@@ -35,6 +40,7 @@ class Mysql:
     def __init__(self, name: str) -> None:
         self.name = name
         self.schemes = (name,)
+        self.promised: Mapping[str, Any] = _PROMISED[name]
 
     def url(self) -> str | None:
         return os.environ.get(f"PERDURE_TEST_{self.name.upper()}")
@@ -73,7 +79,7 @@ class Mysql:
                         table, of, key, count - 1,
                         integer="signed",
                         numbered="concat(substr(instance_id, 1, instr(instance_id, '-')), lpad(n, 8, '0'))",
-                        random="unhex(md5(concat(rand(), n)))",
+                        random="left(unhex(sha2(concat(rand(), n), 256)), 16)",  # MySQL 9 has no md5 any more
                         quote="`",
                     )  # fmt: skip
                     await _rows(connection, statement)
@@ -88,9 +94,13 @@ class Mysql:
         return int(found)
 
     async def drop(self, url: str) -> None:
+        own = urlsplit(url).path[1:]
         async with _connected(url, database=False) as connection:
-            for end in ("", "_beside"):
-                await _rows(connection, f"drop database if exists `{urlsplit(url).path[1:]}{end}`")
+            there = (
+                f"select schema_name from information_schema.schemata where schema_name in ('{own}', '{own}_beside')"
+            )
+            for (name,) in await _rows(connection, there):  # "if exists" would have the driver print a warning
+                await _rows(connection, f"drop database `{name}`")
 
 
 @asynccontextmanager

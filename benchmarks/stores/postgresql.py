@@ -30,6 +30,7 @@ class Postgresql:
     name = "postgresql"
     schemes = ("postgresql", "postgres")
     is_remote = True
+    promised: Mapping[str, Any] = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "on"}
 
     def url(self) -> str | None:
         return os.environ.get("PERDURE_TEST_POSTGRESQL")

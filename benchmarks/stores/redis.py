@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ class Redis:
     """The server of PERDURE_TEST_REDIS, the cluster of PERDURE_TEST_REDIS_CLUSTER, or of another URL."""
 
     is_remote = True
+    promised: Mapping[str, Any] = {"appendonly": "yes", "appendfsync": "everysec"}
 
     def __init__(self, name: str, *, schemes: tuple[str, ...]) -> None:
         self.name = name
@@ -54,9 +55,16 @@ class Redis:
         """Of the one beside, too: its prefix begins with this one."""
         async with _nodes(url) as nodes:
             for node in nodes:
-                keys = [key async for key in node.scan_iter(match=f"{option(url, 'prefix')}*", count=_SWEPT_AT_ONCE)]
-                for key in keys:
-                    await node.unlink(key)
+                keys = [key async for key in node.scan_iter(match=f"{{{option(url, 'prefix')}*", count=_SWEPT_AT_ONCE)]
+                for some in _parts(keys):
+                    async with node.pipeline(transaction=False) as sweep:  # one of many keys must not cross slots
+                        for key in some:
+                            sweep.unlink(key)
+                        await sweep.execute()
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[begin : begin + _SWEPT_AT_ONCE] for begin in range(0, len(keys), _SWEPT_AT_ONCE))
 
 
 @asynccontextmanager

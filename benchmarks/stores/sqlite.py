@@ -18,6 +18,7 @@ class Sqlite:
     name = "sqlite"
     schemes = ("sqlite",)
     is_remote = False
+    promised: Mapping[str, Any] = {}
 
     def url(self) -> str:
         return "sqlite:///{folder}/bench.db"

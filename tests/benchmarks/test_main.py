@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.registry import CASES
+from tests.stores import service_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_quick_run_prints_a_table_and_writes_json_and_a_plot(tmp_path: Path) -> None:
     json_file, svg_file = tmp_path / "runs.json", tmp_path / "plot.svg"
     command = [
-        sys.executable, "-m", "benchmarks", "one_activity", "--quick", "--no-peers", "--rounds", "2", "--stores", "sqlite,memory",
+        sys.executable, "-m", "benchmarks", "--cases", "one_activity", "--quick", "--peers", "none", "--rounds", "2", "--stores", "sqlite,memory",
         "--json", str(json_file), "--svg", str(svg_file), "--folder", str(tmp_path),
     ]  # fmt: skip
 
@@ -37,9 +41,11 @@ def test_a_quick_run_prints_a_table_and_writes_json_and_a_plot(tmp_path: Path) -
 
 
 def test_a_store_that_cant_be_used_is_a_failure(tmp_path: Path) -> None:
-    arguments = ["one_activity", "--quick", "--no-peers", "--rounds", "1", "--store", "sqlite:////no/such/folder/x.db"]
+    arguments = ["--cases", "one_activity", "--quick", "--peers", "none", "--rounds", "1"]
 
-    done = CliRunner().invoke(main, [*arguments, "--folder", str(tmp_path)])
+    done = CliRunner().invoke(
+        main, [*arguments, "--store", "sqlite:////no/such/folder/x.db", "--folder", str(tmp_path)]
+    )
 
     assert done.exit_code == 1
     assert "FAILED" in done.output
@@ -51,8 +57,56 @@ def test_the_list_has_every_case() -> None:
     assert [line.split()[0] for line in done.output.splitlines()] == list(CASES)
 
 
-def test_a_case_that_isnt_there_is_named() -> None:
-    done = CliRunner().invoke(main, ["one_activty"])
+@pytest.mark.parametrize("option", ["--cases", "--stores", "--peers"])
+def test_what_isnt_there_is_named(option: str) -> None:
+    done = CliRunner().invoke(main, [option, "sqllite"])
 
     assert done.exit_code == 2
-    assert "one_activty" in done.output
+    assert "sqllite" in done.output
+
+
+def test_only_peers_beside_a_store_that_runs_take_part(tmp_path: Path) -> None:
+    arguments = [
+        "--cases",
+        "one_activity",
+        "--stores",
+        "memory",
+        "--peers",
+        "floor,floor_memory",
+        "--quick",
+        "--rounds",
+        "1",
+    ]
+
+    done = CliRunner().invoke(main, [*arguments, "--folder", str(tmp_path)])
+
+    assert re.findall(r"^round 1 +one_activity +(.+?)  ", done.output, re.MULTILINE) == [
+        "perdure, memory",
+        "floor_memory",
+    ]
+
+
+@pytest.mark.server
+def test_a_run_writes_its_figures_into_a_page(tmp_path: Path) -> None:
+    service_url("postgresql")
+    page = tmp_path / "page.md"
+    shutil.copy(ROOT / "docs" / "benchmarks.md", page)
+    arguments = [
+        "--cases",
+        "one_activity",
+        "--stores",
+        "postgresql",
+        "--peers",
+        "floor_postgresql",
+        "--quick",
+        "--rounds",
+        "1",
+    ]
+
+    done = CliRunner().invoke(main, [*arguments, "--folder", str(tmp_path), "--write", str(page)])
+
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        r"^\| workflows of one activity, one process, 200 in flight \| [\d,]+ \|$", page.read_text(), re.MULTILINE
+    )
+    assert "`synchronous_commit=on`" in page.read_text()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from benchmarks.peers import CASES, PEERS, environments, floor, measure
+from benchmarks.stores import KINDS
+from tests.stores import as_parameters, service_url
 
 ONE_OF_EACH = {"one_activity": 5, "ten_in_a_row": 3, "steps_in_a_row": 4, "fan_out": 7, "tree": 2, "idle_latency": 3}
 
 
-def run(name: str, case: str, folder: Path, count: int) -> dict[str, Any]:
+def run(name: str, case: str, folder: Path, count: int, store: str = "") -> dict[str, Any]:
     """In a process of its own, started from somewhere else."""
-    command = PEERS[name].command(case, count=count, in_flight=2, folder=folder)
+    command = PEERS[name].command(case, count=count, in_flight=2, folder=folder, store=store)
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures
@@ -58,8 +65,8 @@ def test_the_floor_in_memory_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_floor_writes_what_happened(tmp_path: Path) -> None:
-    await measure.measure(floor.opened, floor.stored, order(tmp_path, count=1))
+def test_the_floor_writes_what_happened(tmp_path: Path) -> None:
+    measure.measure(floor.opened, floor.stored, order(tmp_path, count=1))
 
     with sqlite3.connect(tmp_path / floor.FILE) as connection:
         rows = connection.execute("select seq, events from events order by instance desc, seq limit 2").fetchall()
@@ -70,6 +77,40 @@ async def test_the_floor_writes_what_happened(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.fixture(params=as_parameters(("postgresql", "mariadb", "mysql", "redis")))
+def floor_on_a_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The name of the peer, and the URL of its store."""
+    kind = KINDS[request.param]
+    url = asyncio.run(kind.fresh(service_url(request.param), tmp_path, uuid4().hex[:12]))
+    yield f"floor_{request.param}", url
+    asyncio.run(kind.drop(url))
+
+
+@pytest.mark.parametrize(("case", "count"), [("tree", 2), ("two_workers", 8), ("start_only", 5)])
+def test_the_floor_runs_on_servers(case: str, count: int, floor_on_a_server: tuple[str, str], tmp_path: Path) -> None:
+    name, store = floor_on_a_server
+
+    figures = run(name, case, tmp_path, count, store=store)
+
+    assert figures["problems"] == []
+    assert (figures["verified"], figures["count"]) == (True, count)
+    assert figures["rate"] > 0
+
+
+def test_a_part_leaves_the_look_at_the_store_to_who_has_begun_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("go\n"))
+
+    def nobody_looks(order: measure.Order) -> measure.Stored:
+        raise AssertionError(order)
+
+    figures = measure.measure(floor.opened, nobody_looks, replace(order(tmp_path), part="w1"))
+
+    assert figures["verified"] is True
+    assert figures["began_at"] > 0
+
+
 def test_a_wrong_result_is_no_verified_run(tmp_path: Path) -> None:
     figures = measure.figures(order(tmp_path), timing(results=[1, 4]), None, {})
 
@@ -77,14 +118,14 @@ def test_a_wrong_result_is_no_verified_run(tmp_path: Path) -> None:
     assert figures["problems"] == ["workflow 1 returned 4, not 3"]
 
 
-async def test_a_workflow_that_the_file_lost_is_no_verified_run(tmp_path: Path) -> None:
+def test_a_workflow_that_the_file_lost_is_no_verified_run(tmp_path: Path) -> None:
     def stored_after_a_loss(order: measure.Order) -> measure.Stored:
         with sqlite3.connect(order.folder / floor.FILE) as connection:
             connection.execute("update instances set result = null where id = 1")
         connection.close()
         return floor.stored(order)
 
-    figures = await measure.measure(floor.opened, stored_after_a_loss, order(tmp_path))
+    figures = measure.measure(floor.opened, stored_after_a_loss, order(tmp_path))
 
     assert figures["verified"] is False
     assert "completed=6" in figures["problems"][0]
@@ -120,7 +161,7 @@ def test_a_peer_says_what_it_does_and_how_it_differs(name: str) -> None:
 def test_a_peer_has_a_script_and_a_scale_for_each_case(name: str, tmp_path: Path) -> None:
     peer = PEERS[name]
 
-    assert Path(measure.__file__).with_name(f"{name}.py").is_file()
+    assert Path(measure.__file__).with_name(f"{peer.program}.py").is_file()
     for case in peer.cases:
         scale = peer.scale(case)
         command = peer.command(case, count=scale.count, in_flight=scale.in_flight, folder=tmp_path)

@@ -61,6 +61,14 @@ def test_a_case_that_takes_minutes_has_fewer_rounds(tmp_path: Path) -> None:
     assert [each[:2] for each in log] == [(1, "one_activity"), (1, "tree"), (2, "one_activity")]
 
 
+def test_a_round_that_would_end_too_late_isnt_begun(tmp_path: Path) -> None:
+    log: list[tuple[int, str, str]] = []
+
+    run_all([ONE], [Noted("a", log)], rounds=3, is_quick=True, folder=tmp_path, tell=lambda _: None, limit_seconds=0)
+
+    assert log == [(1, "one_activity", "a")]
+
+
 def test_what_a_sync_took_on_the_disk_is_noted_with_each_run(tmp_path: Path) -> None:
     class Measured(Noted):
         def run(self, case: Case, round: int, folder: Path, *, is_quick: bool) -> Outcome:  # noqa: A002 - the same

@@ -27,19 +27,21 @@ class Fake:
     """A peer whose program is given."""
 
     def __init__(self, program: str = PRINTS, name: str = "fake") -> None:
-        self.name = name
+        self.name = self.program = name
         self.cases = frozenset({"one_activity", "tree"})
         self.durability = "none at all"
         self.beside = "sqlite"
         self.differs = "it does nothing"
         self.asked: list[tuple[int, int]] = []
+        self.stores: list[str] = []
         self._program = program
 
     def scale(self, case: str) -> Scale:
         return Scale(count=700, in_flight=50)
 
-    def command(self, case: str, *, count: int, in_flight: int, folder: Path) -> list[str]:
+    def command(self, case: str, *, count: int, in_flight: int, folder: Path, store: str) -> list[str]:
         self.asked.append((count, in_flight))
+        self.stores.append(store)
         return [sys.executable, "-c", self._program, str(count)]
 
 
@@ -94,6 +96,16 @@ def test_a_peer_that_fails_is_skipped_with_the_reason_and_not_tried_again(
     assert (first.figures, len(peer.asked)) == ({}, 1)
 
 
+def test_a_peer_that_is_on_a_server_gets_a_store_of_its_own_there(tmp_path: Path) -> None:
+    with_server, without = Fake(), Fake()
+
+    run(with_server, tmp_path, theirs=Theirs(with_server, "sqlite:///{folder}/beside-us.db"))
+    run(without, tmp_path)
+
+    assert with_server.stores == [f"sqlite:///{tmp_path}/beside-us.db"]
+    assert without.stores == [""]
+
+
 def test_a_peer_takes_the_cases_that_it_has() -> None:
     theirs = Theirs(Fake())
 
@@ -105,7 +117,7 @@ def test_a_peer_takes_the_cases_that_it_has() -> None:
 def test_a_peer_without_an_environment_is_left_out_with_the_reason() -> None:
     answers: dict[str, str | None] = {"a": None, "b": "it has no wheel"}
 
-    ready, reasons = usable({name: Fake(name=name) for name in answers}, answers.__getitem__)
+    ready, reasons = usable({name: Fake(name=name) for name in answers}, {}, answers.__getitem__)
 
     assert [each.contestant.name for each in ready] == ["a"]
     assert reasons == {"b": "it has no wheel"}

@@ -60,5 +60,14 @@ def test_a_target_against_a_peer_needs_the_peers_figure() -> None:
     assert [(each.wanted, each.is_met) for each in with_floor][2:] == [("≥ 0.35 × floor", False)]
 
 
+def test_a_figure_that_was_published_stands_beside_ours_on_its_store_alone() -> None:
+    on_redis = Contestant(name="perdure, redis", store="redis")
+    rows = summarize([ONE], [*ALL, on_redis], [*RUNS, outcome("one_activity", on_redis, 1, rate=3_540)])
+
+    [found] = row(rows, "perdure, redis").not_run_here
+    assert (found.who, found.least, found.most, found.times) == ("go-workflows", 1_500, 1_770, 2)
+    assert row(rows, "perdure, sqlite").not_run_here == ()
+
+
 def test_who_has_no_figures_has_no_row() -> None:
     assert "floor" not in {each.contestant for each in summarize([ONE], ALL, RUNS)}
