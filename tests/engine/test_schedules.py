@@ -27,7 +27,6 @@ from perdure.workflows.scheduling import (
     SetPlan,
     Standing,
     Target,
-    Trigger,
     keep_schedule,
 )
 from tests.engine.harness import EPOCH, SECOND, Run
@@ -200,21 +199,6 @@ def test_a_paused_schedule_starts_nothing_and_does_not_catch_up(evicting: bool) 
     assert kept.started_at == [4]
 
 
-def test_a_trigger_starts_a_run_beside_the_others(evicting: bool) -> None:
-    kept = Kept(evicting)
-    kept.run.signal(CHANGE, SetPaused(True))
-    kept.run.signal(CHANGE, Trigger("tick@by-hand"))
-    [start] = kept.starts
-    assert (start.instance_id, start.started.due_at) == ("tick@by-hand", EPOCH)
-    kept.run.fail_child(start.number)
-    kept.run.signal(CHANGE, SetPaused(False))
-    kept.tick()
-    kept.run.signal(CHANGE, Trigger("tick@again"))
-    kept.end_run(1)
-    kept.tick()
-    assert [each.instance_id[:10] for each in kept.starts] == ["tick@by-ha", "tick@2023-", "tick@again", "tick@2023-"]
-
-
 def test_another_plan_holds_from_now_on(evicting: bool) -> None:
     kept = Kept(evicting)
     kept.tick()
@@ -236,7 +220,6 @@ def test_it_ends_when_nothing_is_due_any_more(evicting: bool) -> None:
 
 def test_its_history_stays_short_and_nothing_gets_lost_on_the_way() -> None:
     kept = Kept(False, overlap="queue")
-    kept.run.signal(CHANGE, Trigger("tick@first"))
     rounds = 0
     while kept.run.end == "running":
         kept.tick()
@@ -246,7 +229,7 @@ def test_its_history_stays_short_and_nothing_gets_lost_on_the_way() -> None:
     continued = kept.run.history[-1]
     assert isinstance(continued, ExecutionContinued)
     (after, standing), _ = APP.payloads.call(keep_schedule.function, skip=1).decode(continued.arguments)
-    assert (after, standing.started) == (plan(overlap="queue"), rounds + 1)
+    assert (after, standing.started) == (plan(overlap="queue"), rounds)
     following = Kept(False, standing, overlap="queue")
     following.run.wait(rounds + 1.5)
     assert following.started_at == [rounds + 1]

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.client.handle import Handle
 from perdure.client.identity import draw_instance_id
-from perdure.clock import Clock, duration_micros
+from perdure.client.repeating import repeat
+from perdure.clock import Clock, Micros, duration_micros, random_id
 from perdure.errors import ConfigurationError, InstanceAlreadyExists, InstanceNotFound, ScheduleNotFound
+from perdure.model.event import ExecutionStarted
 from perdure.model.instance import State
 from perdure.model.names import DEFAULT_QUEUE
 from perdure.model.options import IfExists, WorkflowOptions
 from perdure.model.retry import stored_retry
 from perdure.model.schedule import Schedule
+from perdure.model.transition import CreateInstance
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow
 from perdure.workflows.runtime import StoredCall
 from perdure.workflows.scheduling import (
     CHANGE,
+    PLAN,
     STATUS,
     WORKFLOW,
     Change,
@@ -28,7 +32,6 @@ from perdure.workflows.scheduling import (
     SetPlan,
     Standing,
     Target,
-    Trigger,
     keep_schedule,
     status_of,
 )
@@ -53,12 +56,11 @@ class ScheduleHandle:
 
     async def status(self) -> ScheduleStatus:
         """How it stands. Until a worker has seen a new schedule, nothing is due. Raises ScheduleNotFound."""
-        instance_id = _instance_id(self.id)
         try:
-            status = await self._client.read(instance_id, STATUS, ScheduleStatus, None)
-            return status or await self._before_it_began(instance_id)
+            status = await self._client.read(_instance_id(self.id), STATUS, ScheduleStatus, None)
         except InstanceNotFound:
             raise self._nobody() from None
+        return status or status_of(await self._plan(), Standing(anchor=0, looked_at=0), None)
 
     async def pause(self) -> None:
         """Let nothing start until `resume`; runs go on. Raises ScheduleNotFound."""
@@ -69,10 +71,10 @@ class ScheduleHandle:
         await self._change(SetPaused(False))
 
     async def trigger(self) -> Handle[Any]:
-        """Start a run now, beside any other one, paused or not. Raises ScheduleNotFound."""
-        instance_id = f"{self.id}@{draw_instance_id(self._clock)}"
-        await self._change(Trigger(instance_id))
-        return self._client.handle(instance_id)
+        """Start a run now, beside any other one, paused or not; it isn't counted among those that were due. Raises ScheduleNotFound."""
+        asked = _creation(await self._plan(), f"{self.id}@{draw_instance_id(self._clock)}", self._clock.now())
+        await self._client._create(asked)
+        return self._client.handle(asked.instance_id)
 
     async def delete(self) -> None:
         """Remove the schedule; what it has started goes on. Raises ScheduleNotFound."""
@@ -84,10 +86,17 @@ class ScheduleHandle:
         except InstanceNotFound:
             raise self._nobody() from None
 
-    async def _before_it_began(self, instance_id: str) -> ScheduleStatus:
-        arguments = await self._client.backend.read_arguments(instance_id)
-        (plan, *_), _ = self._client._payloads.call(keep_schedule.function, skip=1).decode(arguments)
-        return status_of(plan, Standing(anchor=0, looked_at=0), None)
+    async def _plan(self) -> Plan:
+        """As it was followed last, or, before any worker has seen it, as it was made."""
+        client, instance_id = self._client, _instance_id(self.id)
+        try:
+            plan = await client.read(instance_id, PLAN, Plan, None)
+            if plan is None:
+                arguments = await repeat(lambda: client.backend.read_arguments(instance_id))
+                (plan, *_), _ = client._payloads.call(keep_schedule.function, skip=1).decode(arguments)
+        except InstanceNotFound:
+            raise self._nobody() from None
+        return plan
 
     async def _change(self, change: Change) -> None:
         try:
@@ -176,6 +185,25 @@ def plan_of(
         tags=dict(options.tags or {}),
     )
     return Plan(schedule=schedule, target=target)
+
+
+def _creation(plan: Plan, instance_id: str, due_at: Micros) -> CreateInstance:
+    target, call = plan.target, plan.target.call
+    return CreateInstance(
+        request_id=random_id(),
+        instance_id=instance_id,
+        execution_id=random_id(),
+        workflow=call.workflow,
+        queue=target.queue,
+        started=ExecutionStarted(
+            at=0, workflow=call.workflow, arguments=call.arguments, python="", version=call.version, due_at=due_at
+        ),
+        digest=call.digest,
+        priority=target.priority,
+        version=call.version,
+        timeout=target.timeout,
+        tags=target.tags,
+    )
 
 
 def _instance_id(schedule_id: str) -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from perdure.workflows.future import SubWorkflowFuture
 
 WORKFLOW = "perdure:schedule"
-STATUS = "status"
-"""Under this key the workflow publishes a ScheduleStatus."""
+STATUS, PLAN = "status", "plan"
+"""Under these keys the workflow publishes a ScheduleStatus and its Plan."""
 
 _MOST = 1000
 """So many due times are looked at in a row, and so many wait for their turn."""
@@ -60,11 +60,9 @@ class ScheduledRun(msgspec.Struct, frozen=True, kw_only=True):
 
     instance_id: str
     due_at: datetime
-    """When it was due, or when it was triggered."""
     started_at: datetime
     state: str
-    """"running", then "completed", "failed" or "cancelled"; "started" if the schedule doesn't wait for it: with `overlap="allow"`, or
-    if it was triggered."""
+    """"running", then "completed", "failed" or "cancelled"; with `overlap="allow"` "started", for the schedule doesn't wait for it."""
 
 
 class ScheduleStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +92,7 @@ class SetPaused(msgspec.Struct, frozen=True, tag="paused"):
     paused: bool
 
 
-class Trigger(msgspec.Struct, frozen=True, tag="trigger"):
-    instance_id: str
-
-
-Change = SetPlan | SetPaused | Trigger
+Change = SetPlan | SetPaused
 CHANGE: Signal[Change] = Signal("perdure:schedule", Change)
 
 
@@ -151,6 +145,7 @@ class _Keeper:
 
     async def keep(self) -> None:
         ctx, standing = self._ctx, self._standing
+        ctx.publish(PLAN, self._plan)
         while True:
             await self._look()
             self._begin()
@@ -204,25 +199,21 @@ class _Keeper:
         standing, overlap = self._standing, self._plan.schedule.overlap
         if overlap is Overlap.ALLOW:
             for due in standing.waiting:
-                self._start_beside(_run_id(self._plan.schedule, due), due)
+                run = self._start(self._ctx.disconnected(), run_id(self._plan.schedule, due), due, "started")
+                run.add_done_callback(_forget)
             standing.waiting = []
         elif not standing.waiting or not self._is_all_looked_at:
             return
         elif self._run is None:
             due = standing.waiting.pop(0)
-            instance_id = _run_id(self._plan.schedule, due)
+            instance_id = run_id(self._plan.schedule, due)
+            # What becomes of the schedule is nothing to its runs: hence the disconnected contexts.
             ctx, self._cancel_run = self._ctx.disconnected().with_cancel()
             run = self._start(ctx, instance_id, due, "running")
             self._run = asyncio.create_task(self._follow(instance_id, run))
         elif overlap is Overlap.CANCEL and self._cancel_run is not None:
             self._cancel_run()
             self._cancel_run = None
-
-    def _start_beside(self, instance_id: str, due: Micros) -> None:
-        """One that nobody waits for."""
-        # What becomes of the schedule is nothing to its runs: hence the disconnected contexts.
-        run = self._start(self._ctx.disconnected(), instance_id, due, "started")
-        run.add_done_callback(lambda run: run.cancelled() or run.exception())
 
     def _start(self, ctx: Context, instance_id: str, due: Micros, state: str) -> SubWorkflowFuture[None]:
         standing, target = self._standing, self._plan.target
@@ -278,12 +269,11 @@ class _Keeper:
         match change:
             case SetPlan(plan):
                 self._plan = plan
+                self._ctx.publish(PLAN, plan)
             case SetPaused(paused):
                 if standing.paused and not paused:
                     standing.looked_at = to_micros(self._ctx.now())  # what was due meanwhile isn't caught up on
                 standing.paused = paused
-            case Trigger(instance_id):
-                self._start_beside(instance_id, to_micros(self._ctx.now()))
 
     def _publish(self) -> None:
         self._ctx.publish(STATUS, status_of(self._plan, self._standing, self._next_due))
@@ -324,5 +314,10 @@ def _look(schedule: Schedule, anchor: Micros, looked_at: Micros, now: Micros, mo
     return Look(due=due, missed=missed, until=until, next_due=next_due)
 
 
-def _run_id(schedule: Schedule, due: Micros) -> str:
+def _forget(run: asyncio.Future[None]) -> None:
+    if not run.cancelled():
+        run.exception()  # else asyncio would say that nobody has looked at it
+
+
+def run_id(schedule: Schedule, due: Micros) -> str:
     return f"{schedule.id}@{to_datetime(due).isoformat().removesuffix('+00:00')}Z"
