@@ -6,16 +6,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 CHECKED := $(wildcard src tests examples benchmarks)
-ENGINE_TESTS := $(wildcard tests/engine tests/workflows)
+ENGINE_TESTS := tests/engine tests/workflows
 # Once more with every workflow task replayed from history. The engine's own tests and the simulation do both by themselves.
 END_TO_END_TESTS := tests/worker tests/client tests/examples tests/test_orchestrator.py
+
+# Processes that share the tests; more than processors, for a test that talks to a server is often one that waits.
+TEST_PROCESSES ?= $(shell echo $$((2 + $$(nproc 2>/dev/null || echo 2) / 2)))
+SHARED_OUT := --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+PYTEST := $(BIN)/python -m pytest
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest services test-all check lint layers mypy pyright bench soak clean
+.PHONY: help demo test pytest without-cache other-pythons services test-all check lint layers mypy pyright bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -24,21 +29,24 @@ demo: $(VENV)/installed ## run the demonstration, on SQLite in census.db
 	@$(BIN)/python -m examples.code_census
 
 test: $(VENV)/installed-dev ## lint, types and the whole test suite
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check
-ifdef CI
-	@$(if $(ENGINE_TESTS),scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS),echo "skipped: no tests/engine yet")
-endif
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check without-cache $(if $(CI),other-pythons)
 	@scripts/services run -- $(MAKE) --no-print-directory pytest
 
-pytest:
-	@$(BIN)/python -m pytest -q --execution-cache=off -m "not soak and not server" $(END_TO_END_TESTS)
-	@$(BIN)/python -m pytest
+pytest: $(VENV)/installed-dev
+	@$(PYTEST) $(SHARED_OUT)
+
+# On the servers `make soak` does it.
+without-cache: $(VENV)/installed-dev
+	@$(PYTEST) -q --execution-cache=off -m "not soak and not server" $(END_TO_END_TESTS)
+
+other-pythons: $(VENV)/installed-dev
+	@scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS)
 
 services: ## start private servers of all stores and print their URLs; scripts/services stop stops them
 	@scripts/services start
 
 test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
-	@scripts/services run -- scripts/on_pythons --all -q --ignore=tests/typing
+	@scripts/services run -- scripts/on_pythons --all -q $(SHARED_OUT) --ignore=tests/typing
 
 check: lint layers mypy pyright ## lint, layers and types only
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from perdure.worker import options
-from tests import stores
+from tests import places, stores
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_places_are_left() -> Iterator[None]:
+    yield
+    places.drop_all()
 
 
 @pytest.fixture
@@ -19,13 +25,13 @@ def empty_store(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         yield lambda name: stack.enter_context(stores.empty_store(name, tmp_path))
 
 
-@pytest.fixture(params=stores.as_parameters(stores.ALL, soaks=True))
+@pytest.fixture(params=stores.as_parameters(stores.ALL))
 def store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
     """An empty store; a test that takes it runs on each kind."""
     return empty_store(request.param)
 
 
-@pytest.fixture(params=stores.as_parameters(stores.SHARED, soaks=True))
+@pytest.fixture(params=stores.as_parameters(stores.SHARED))
 def shared_store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
     """An empty store that several processes can work on at once, of each kind."""
     return empty_store(request.param)

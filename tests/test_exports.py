@@ -49,7 +49,7 @@ def test_dir_shows_the_names_before_they_are_loaded() -> None:
 
 
 def test_import_perdure_takes_no_time() -> None:
-    program = "import time; begin = time.perf_counter(); import perdure; print(time.perf_counter() - begin)"
+    program = "import time; begin = time.process_time(); import perdure; print(time.process_time() - begin)"
     runs = [
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(3)
     ]

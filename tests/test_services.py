@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.servers import FOLDER_VARIABLE, PORTS, SERVERS, Services, Unavailable, free_ports, variable
+from scripts.servers import FOLDER_VARIABLE, PORTS, SERVERS, Node, Services, Unavailable, free_ports, variable
 from scripts.servers.command_line import parse
+from scripts.servers.mysql import SETUP
 from scripts.servers.redis import BUS, ask
 from tests.stores import service_url
 
@@ -235,7 +237,22 @@ def test_a_test_without_its_server_is_skipped_and_in_ci_fails(monkeypatch: pytes
         service_url("mysql")
 
 
-def test_the_compose_file_tells_every_variable() -> None:
+def test_the_compose_file_has_the_same_servers_and_tells_their_urls() -> None:
     text = (ROOT / "compose.yaml").read_text()
 
-    assert [name for name in SERVERS if f"export {variable(name)}=" not in text] == []
+    told = dict(re.findall(r"export (\w+)=(\S+)", text))
+    published = re.findall(r'^  ([\w-]+):\n    image:.*?^    ports: \["127.0.0.1:(\d+)', text, re.MULTILINE | re.DOTALL)
+
+    assert [name for name, _ in published] == list(SERVERS)
+    assert told == {variable(name): SERVERS[name].url([Node(Path(), int(port))]) for name, port in published}
+
+
+def test_the_compose_file_has_as_many_nodes_of_a_cluster_and_the_same_rights() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+
+    first, last = map(int, re.findall(r"127.0.0.1:(\d+)-(\d+):\1-\2", text)[0])
+
+    assert last - first + 1 == SERVERS["redis-cluster"].node_count
+    assert [line for line in SETUP.splitlines() if line.startswith("grant")] == re.findall(
+        r"^ +(grant .*)", text, re.MULTILINE
+    )

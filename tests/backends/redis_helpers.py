@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from redis import Redis
@@ -13,6 +13,7 @@ from redis.cluster import RedisCluster
 from perdure.backends.redis import RedisBackend, RedisOptions
 from perdure.clock import random_id
 from perdure.testing.conformance import ManualClock, StoreUnderTest
+from tests.places import place
 from tests.stores import service_url
 
 _NOT_OF_INSTANCES = ("header", "workers", "beats", "alive", "dead", "settings:", "buckets", "permits", "queues")
@@ -28,32 +29,29 @@ def client_of(url: str) -> Any:
 @asynccontextmanager
 async def opened(server: str, *, clock: ManualClock | None = None, **options: Any) -> AsyncIterator[StoreUnderTest]:
     """A store of its own on a server that others use as well."""
-    url, prefix = service_url(server), f"test-{random_id().hex()}"
-    backend = RedisBackend(url, RedisOptions(prefix=prefix, **options), clock=clock)
-    client = client_of(url)
+    url = service_url(server)
 
     async def advance(seconds: float) -> None:
         assert clock is not None, "this test lives in real time"
         clock.advance(seconds)
         await asyncio.sleep(0)
 
-    def keys() -> list[bytes]:
-        return list(client.scan_iter(match=f"{{{prefix}:*", count=1000))
-
     async def count_rows() -> int:
-        of_instances = [key for key in keys() if not key.split(b"}:")[1].decode().startswith(_NOT_OF_INSTANCES)]
-        return sum(_SIZES[client.type(key)](client, key) for key in of_instances)
+        with closing(client_of(url)) as client:
+            keys = client.scan_iter(match=f"{{{prefix}:*", count=1000)
+            return sum(_SIZES[client.type(key)](client, key) for key in keys if not _is_of_store(key))
 
-    try:
+    with place(url) as prefix:
+        backend = RedisBackend(url, RedisOptions(prefix=prefix, **options), clock=clock)
         await backend.open()
         try:
             yield StoreUnderTest(backend, advance=advance, count_rows=count_rows, is_clock_manual=clock is not None)
         finally:
             await backend.close()
-    finally:
-        for key in keys():
-            client.delete(key)
-        client.close()
+
+
+def _is_of_store(key: bytes) -> bool:
+    return key.split(b"}:")[1].decode().startswith(_NOT_OF_INSTANCES)
 
 
 _SIZES: dict[bytes, Any] = {

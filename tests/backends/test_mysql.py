@@ -1,4 +1,4 @@
-"""The conformance suite on MySQL and on MariaDB. Tables are made once, and emptied before each test: making them takes long."""
+"""The conformance suite on MySQL and on MariaDB."""
 
 from __future__ import annotations
 
@@ -9,34 +9,25 @@ import pytest
 
 from perdure.backends.mysql import MysqlBackend, MysqlOptions
 from perdure.testing.conformance import ConformanceSuite, ManualClock, StoreUnderTest
-from tests.backends.mysql_helpers import SERVERS, drop_tables, fetch, new_prefix, server, tables
+from tests.backends.mysql_helpers import SERVERS, fetch, server
+from tests.places import place
 from tests.stores import service_url
 
 _OF_INSTANCES = ("instances", "executions", "events", "pending", "activities", "receipts", "published", "blobs")
-_KEPT = ("schema", "store")
 
 
-@pytest.fixture(params=SERVERS, scope="module")
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+@pytest.fixture(params=SERVERS)
+def prefixed(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """A URL and a prefix."""
-    url, prefix = service_url(request.param), new_prefix()
-    yield url, prefix
-    asyncio.run(_drop(url, prefix))
-
-
-async def _drop(url: str, prefix: str) -> None:
-    async with server(url) as cursor:
-        await drop_tables(cursor, prefix)
+    url = service_url(request.param)
+    with place(url) as prefix:
+        yield url, prefix
 
 
 class TestMysql(ConformanceSuite):
     @pytest.fixture
-    async def store(self, place: tuple[str, str]) -> AsyncIterator[StoreUnderTest]:
-        url, prefix = place
-        async with server(url) as cursor:
-            for name in await tables(cursor, prefix):
-                if name.removeprefix(prefix) not in _KEPT:
-                    await cursor.execute(f"delete from {name}")
+    async def store(self, prefixed: tuple[str, str]) -> AsyncIterator[StoreUnderTest]:
+        url, prefix = prefixed
         clock = ManualClock()
         backend = MysqlBackend(url, MysqlOptions(prefix=prefix), clock=clock)
         await backend.open()

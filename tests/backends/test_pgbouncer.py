@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -26,7 +25,7 @@ from perdure.testing.conformance.inspecting import Listing
 from perdure.testing.conformance.lapsing import Lapsing
 from perdure.testing.conformance.moving import Moving, Sealing
 from scripts.servers import free_ports
-from tests.stores import postgresql_schema, service_url
+from tests.stores import service_url
 
 pytestmark = pytest.mark.server
 
@@ -80,9 +79,8 @@ async def _until_ready(url: str) -> None:
 
 
 @pytest.fixture
-def pooled_store_url(pooled: str, tmp_path: Path) -> Iterator[str]:
-    with postgresql_schema(service_url("postgresql")) as direct:
-        yield f"{pooled}?{urlsplit(direct).query}&pgbouncer=true"
+def pooled_store_url(pooled: str, postgresql_schema: str) -> str:
+    return f"{pooled}?schema={postgresql_schema}&pgbouncer=true"
 
 
 class TestBehindPgbouncer(Batching, Poison, Claiming, LimitingQueues, Listing, Lapsing, Moving, Sealing):

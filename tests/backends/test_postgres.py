@@ -1,4 +1,4 @@
-"""The conformance suite on PostgreSQL: each test in a schema of its own."""
+"""The conformance suite on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from perdure.backends.postgres import PostgresBackend, PostgresOptions
-from perdure.clock import random_id
 from perdure.testing.conformance import ConformanceSuite, ManualClock, StoreUnderTest
 from tests.stores import service_url
 
@@ -19,9 +18,8 @@ _OF_INSTANCES = ("instances", "executions", "events", "pending", "activities", "
 @pytest.mark.server
 class TestPostgres(ConformanceSuite):
     @pytest.fixture
-    async def store(self) -> AsyncIterator[StoreUnderTest]:
-        url, schema = service_url("postgresql"), f"t{random_id().hex()}"
-        clock = ManualClock()
+    async def store(self, postgresql_schema: str) -> AsyncIterator[StoreUnderTest]:
+        url, schema, clock = service_url("postgresql"), postgresql_schema, ManualClock()
         backend = PostgresBackend(url, PostgresOptions(schema=schema), clock=clock)
         await backend.open()
 
@@ -41,6 +39,3 @@ class TestPostgres(ConformanceSuite):
 
         yield StoreUnderTest(backend, advance=advance, count_rows=count_rows)
         await backend.close()
-        connection = await asyncpg.connect(url)
-        await connection.execute(f'drop schema "{schema}" cascade')
-        await connection.close()

@@ -34,16 +34,12 @@ async def pool() -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def store(pool: asyncpg.Pool) -> AsyncIterator[Backend]:
+async def store(pool: asyncpg.Pool, postgresql_schema: str) -> AsyncIterator[Backend]:
     """Opened."""
-    schema = f"t{random_id().hex()}"
-    backend = connect("postgresql://", pool=pool, schema=schema)
+    backend = connect("postgresql://", pool=pool, schema=postgresql_schema)
     await backend.open()
     yield backend
     await backend.close()
-    connection = await asyncpg.connect(service_url("postgresql"))
-    await connection.execute(f'drop schema "{schema}" cascade')
-    await connection.close()
 
 
 def _in_use(pool: asyncpg.Pool) -> int:
@@ -194,8 +190,8 @@ class TestPostgresPool(ConformanceSuite):
     """The same as with connections of its own."""
 
     @pytest.fixture
-    async def store(self, pool: asyncpg.Pool) -> AsyncIterator[StoreUnderTest]:
-        schema, clock = f"t{random_id().hex()}", ManualClock()
+    async def store(self, pool: asyncpg.Pool, postgresql_schema: str) -> AsyncIterator[StoreUnderTest]:
+        schema, clock = postgresql_schema, ManualClock()
         backend: Any = connect("postgresql://", pool=pool, schema=schema)
         backend._clock = backend._given_clock = clock
         await backend.open()
@@ -210,4 +206,3 @@ class TestPostgresPool(ConformanceSuite):
 
         yield StoreUnderTest(backend, advance=advance, count_rows=count_rows)
         await backend.close()
-        await pool.execute(f'drop schema "{schema}" cascade')

@@ -11,8 +11,17 @@ from perdure.backends.connect import connect
 from perdure.backends.protocol import Backend
 from tests import stores
 
+
+def _marks_of(source: str, target: str) -> list[pytest.MarkDecorator]:
+    is_quick = source == "sqlite" or {source, target} <= _QUICK
+    return stores.marks_of(source, target) + ([] if is_quick else [pytest.mark.soak])
+
+
+_QUICK = {"memory", "sqlite", "postgresql"}
+"""Kinds of which every run of the suite tries each pair. Of all others it tries those from SQLite; `make soak` has the rest."""
+
 _PAIRS = [
-    pytest.param((source, target), marks=stores.marks_of(source, target, soaks=source != "sqlite"))
+    pytest.param((source, target), marks=_marks_of(source, target))
     for source, target in itertools.product(stores.ALL, repeat=2)
 ]
 

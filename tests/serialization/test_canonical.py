@@ -73,7 +73,6 @@ def test_the_order_of_a_list_counts() -> None:
         ({Tagged("b", frozenset({9, 10})), Tagged("a", frozenset())}, None),
         ({9: {9, 10}}, b'{"9":[10,9]}'),
     ],
-    ids=str,
 )
 def test_sets_are_in_the_order_of_their_encoded_bytes_wherever_they_stand(value: Any, text: Any) -> None:
     found = sorted_text(value)

@@ -66,6 +66,10 @@ class _CutOff:
     def twin(self) -> Backend:
         return cut_off(self._backend.twin(), self._cable)
 
+    async def close(self) -> None:
+        """What it has in this process goes, whether the server hears of it or not."""
+        await self._backend.close()
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._backend, name)
         if not asyncio.iscoroutinefunction(method):

@@ -12,7 +12,7 @@ from perdure.backends.protocol import Backend
 from perdure.errors import StoreError
 from perdure.model.transition import Transition
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0  # of a test that hangs: nothing is timed by it
 
 
 async def until(condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:

@@ -117,13 +117,13 @@ async def test_k2_a_worker_stops_by_its_own_clock_before_its_lease_ends(shifted:
     app = App(workflows=[delegate], activities=[job])
     watched = Watched(shifted)
     backend = as_backend(watched)
-    async with Client(backend, app) as client, Worker(backend, app, lease=1):
+    async with Client(backend, app) as client, Worker(backend, app, lease=5):
         await client.start(delegate)
         await until(lambda: job.said == ["begun"])
         watched.beats_fail = True
         began = time.monotonic()
         await until(lambda: "cancelled" in job.said)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5
         watched.beats_fail = False
         await until(lambda: job.said.count("begun") == 2)
         job.free.set()
