@@ -26,7 +26,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
 
-@pytest.fixture(params=as_parameters(REMOTE_STORES, soaks=True))
+@pytest.fixture(params=as_parameters(REMOTE_STORES))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a store as a run gets it."""
     kind = KINDS[request.param]
