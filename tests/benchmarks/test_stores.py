@@ -17,7 +17,7 @@ from benchmarks.stores.kind import NotAsDurable, check_promises
 from benchmarks.verification import NotAsCounted
 from benchmarks.workload import app
 from perdure import Client, State, StoreUsageError
-from tests.stores import as_parameters, service_url
+from tests.stores import as_parameters, marks_of, service_url
 
 
 @pytest.fixture(params=as_parameters(REMOTE_STORES))
@@ -26,7 +26,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return KINDS[request.param]
 
 
-@pytest.fixture(params=as_parameters(REMOTE_STORES))
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[*marks_of(name), *([] if name == "postgresql" else [pytest.mark.soak])])
+        for name in REMOTE_STORES
+    ]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a store as a run gets it."""
     kind = KINDS[request.param]
