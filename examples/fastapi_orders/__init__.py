@@ -5,6 +5,7 @@ uvicorn --factory examples.fastapi_orders.service:create_api     serves it, on o
 
     curl -X POST localhost:8000/orders -H 'content-type: application/json' -d '{"id": "7", "item": "cup", "cents": 1650}'
     curl localhost:8000/orders/7
+    curl localhost:8000/orders/7/parcel
 
 Needs fastapi, sqlalchemy[asyncio] and a driver of SQLAlchemy's (aiosqlite, asyncpg, asyncmy); httpx to call itself.
 """

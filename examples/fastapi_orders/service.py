@@ -4,13 +4,23 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel
 from sqlalchemy import String
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from perdure import App, Client, Context, InstanceAlreadyExists, Orchestrator, State, activity, workflow
+from perdure import (
+    App,
+    Client,
+    Context,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    Orchestrator,
+    State,
+    activity,
+    workflow,
+)
 
 
 class Base(DeclarativeBase):
@@ -91,6 +101,17 @@ def create_api(perdure: Client | None = None, database_url: str | None = None) -
         if row is None:
             raise HTTPException(404, "there is no such order")
         return Standing(item=row.item, workflow=await client.state(order_id))
+
+    @api.get("/orders/{order_id}/parcel")
+    async def wait_for_parcel(order_id: str, answer: Response, wait_seconds: float = 10) -> str | None:
+        """What the workflow has given, once it has; nothing, and 202, if that takes longer."""
+        try:
+            return await client.result(order_id, fulfil, timeout=wait_seconds)
+        except TimeoutError:
+            answer.status_code = 202
+            return None
+        except InstanceNotFound as problem:
+            raise HTTPException(404, "there is no such order") from problem
 
     return api
 

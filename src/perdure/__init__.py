@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from perdure.client.listing import Stats
     from perdure.client.queues import Queues
     from perdure.client.schedules import ScheduleHandle, Schedules
+    from perdure.client.synchronous import SyncClient
+    from perdure.client.synchronous_handle import SyncHandle
+    from perdure.client.synchronous_queues import SyncQueues
+    from perdure.client.synchronous_schedules import SyncScheduleHandle, SyncSchedules
+    from perdure.client.synchronous_transactional import SyncTransactionalClient
     from perdure.client.transactional import TransactionalClient
     from perdure.engine.limits import Limits
     from perdure.errors import (
         ActivityError,
         ActivityTimeout,
         ArgumentsError,
+        CompensationFailed,
         ConfigurationError,
         DeadlineExceeded,
         DecodeError,
@@ -71,11 +77,13 @@ if TYPE_CHECKING:
     from perdure.model.retry import NO_RETRY, RetryPolicy
     from perdure.model.schedule import Overlap, Schedule
     from perdure.moving import Copied, abandon_copy, copy_store
-    from perdure.orchestrator import Orchestrator
+    from perdure.orchestrator import Orchestrator, SyncOrchestrator
+    from perdure.propagation import ContextVarPropagator, Propagator
     from perdure.serialization.codecs import Codec, Compression, Encryption
     from perdure.serialization.converters import Converter
     from perdure.worker.worker import Worker
     from perdure.workflows.channel import Channel, ChannelClosed, ChannelEmpty, ChannelFull
+    from perdure.workflows.compensations import Compensations
     from perdure.workflows.context import Context, workflow_context
     from perdure.workflows.definition import Workflow, workflow
     from perdure.workflows.future import Future, SubWorkflowFuture
@@ -87,7 +95,10 @@ if TYPE_CHECKING:
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "app": ("App",),
-    "orchestrator": ("Orchestrator",),
+    "orchestrator": (
+        "Orchestrator",
+        "SyncOrchestrator",
+    ),
     "client.client": ("Client",),
     "client.handle": ("Handle",),
     "client.listing": ("Stats",),
@@ -105,7 +116,19 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ScheduledRun",
     ),
     "client.transactional": ("TransactionalClient",),
+    "client.synchronous": ("SyncClient",),
+    "client.synchronous_handle": ("SyncHandle",),
+    "client.synchronous_queues": ("SyncQueues",),
+    "client.synchronous_schedules": (
+        "SyncScheduleHandle",
+        "SyncSchedules",
+    ),
+    "client.synchronous_transactional": ("SyncTransactionalClient",),
     "worker.worker": ("Worker",),
+    "propagation": (
+        "ContextVarPropagator",
+        "Propagator",
+    ),
     "backends.connect": ("connect",),
     "moving": (
         "copy_store",
@@ -120,6 +143,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Context",
         "workflow_context",
     ),
+    "workflows.compensations": ("Compensations",),
     "workflows.info": ("Info",),
     "workflows.future": (
         "Future",
@@ -220,6 +244,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "WorkerLost",
         "SubWorkflowError",
         "SignalNotDelivered",
+        "CompensationFailed",
         "PermanentError",
         "DeadlineExceeded",
         "NonDeterminismError",
@@ -234,12 +259,21 @@ _HOMES = {name: f"perdure.{module}" for module, names in _NAMES.items() for name
 __all__ = [
     "App",
     "Orchestrator",
+    "SyncOrchestrator",
     "Client",
     "Handle",
     "Stats",
     "Queues",
     "TransactionalClient",
+    "SyncClient",
+    "SyncHandle",
+    "SyncQueues",
+    "SyncScheduleHandle",
+    "SyncSchedules",
+    "SyncTransactionalClient",
     "Worker",
+    "ContextVarPropagator",
+    "Propagator",
     "connect",
     "copy_store",
     "abandon_copy",
@@ -248,6 +282,7 @@ __all__ = [
     "Workflow",
     "Context",
     "workflow_context",
+    "Compensations",
     "Info",
     "Future",
     "SubWorkflowFuture",
@@ -331,6 +366,7 @@ __all__ = [
     "WorkerLost",
     "SubWorkflowError",
     "SignalNotDelivered",
+    "CompensationFailed",
     "PermanentError",
     "DeadlineExceeded",
     "NonDeterminismError",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from perdure.activities.definition import Activity, activity_of
 from perdure.errors import RegistrationError
 from perdure.model.names import OWN_NAMES
+from perdure.propagation import Propagation, Propagator, propagation_problems
 from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
 from perdure.serialization.payloads import Payloads
@@ -28,10 +29,11 @@ class App:
     `activities` holds functions, what `@activity` made, bound methods, and objects: every method of theirs that
     `@activity` made is registered. `lifespan` is entered by each worker on its running loop and yields such objects.
     `version` is stored with each instance at its start. `exceptions` may be rebuilt in workflow code from failures
-    even where their module isn't loaded. Raises RegistrationError that lists every problem at once.
+    even where their module isn't loaded. `propagators` carry context variables from clients through workflows to
+    activities. Raises RegistrationError that lists every problem at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option with a default
         self,
         *,
         workflows: Iterable[Callable[..., Any]] = (),
@@ -42,6 +44,7 @@ class App:
         codecs: Sequence[Codec] = (),
         exceptions: Iterable[type[Exception]] = (),
         payload_limit: int | None = None,
+        propagators: Sequence[Propagator] = (),
     ) -> None:
         self.version: str | None = version
         self.lifespan: Lifespan | None = lifespan
@@ -53,7 +56,8 @@ class App:
         self.exceptions: Mapping[str, type[Exception]] = {
             f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions
         }
-        problems: list[str] = []
+        problems: list[str] = propagation_problems(propagators)
+        self.propagation: Propagation = Propagation(() if problems else propagators)
         self.workflows: Mapping[str, Workflow[..., Any]] = _by_name(
             [found for each in workflows for found in _tried(lambda: [workflow_of(each)], problems)],  # noqa: B023
             "workflow",

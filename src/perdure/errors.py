@@ -18,6 +18,7 @@ PerdureError
 │   └── ActivityTimeout, WorkerLost
 ├── SubWorkflowError              raised in workflow code: a sub-workflow failed
 ├── SignalNotDelivered            raised in workflow code: ctx.signal_workflow found nobody
+├── CompensationFailed            raised in workflow code: a step of a saga couldn't be taken back
 ├── PermanentError                raise it in an activity: no retry will help
 ├── DeadlineExceeded              the failure of a workflow that outlived its timeout
 ├── NonDeterminismError           today's code isn't what history was made with
@@ -227,6 +228,10 @@ class SubWorkflowError(FailureError):
 
 class SignalNotDelivered(FailureError):
     """ctx.signal_workflow addressed an instance that doesn't exist or has ended."""
+
+
+class CompensationFailed(PerdureError, ExceptionGroup[Exception]):
+    """What was to take back a block of `ctx.compensations()` failed; `__cause__` is why the block had failed."""
 
 
 class PermanentError(PerdureError):

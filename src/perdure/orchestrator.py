@@ -11,6 +11,7 @@ from typing import Self, TypedDict, Unpack
 from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.client.client import Client
+from perdure.client.synchronous import SyncClient
 from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock
 from perdure.engine.limits import Limits
@@ -108,3 +109,20 @@ class Orchestrator(Client):
         working = self._worker._task
         if working is not None and working.done():
             working.result()
+
+
+class SyncOrchestrator(SyncClient):
+    """An `Orchestrator` whose methods are plain functions: its worker shares the thread of its client.
+
+    For scripts, notebooks and tests. The worker begins at `with`, `open` or the first call, and stops gracefully at the end.
+    """
+
+    def __init__(
+        self,
+        store: str | Backend,
+        app: App,
+        *,
+        keep_keys: Duration = timedelta(days=7),
+        **settings: Unpack[WorkerSettings],
+    ) -> None:
+        self._make_with(store, lambda opened: Orchestrator(opened, app, keep_keys=keep_keys, **settings))

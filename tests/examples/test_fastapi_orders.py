@@ -49,6 +49,20 @@ async def test_an_order_is_placed_and_fulfilled(shop: httpx.AsyncClient, url: st
     assert (answer.status_code, answer.json()) == (200, {"item": "cup", "workflow": "completed"})
 
 
+async def test_one_can_wait_for_the_end_for_a_while(url: str) -> None:
+    """The service is a client here, beside which no worker runs at first."""
+    api = create_api(Client(url, app), url)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://shop")
+    async with api.router.lifespan_context(api), client as shop:
+        await shop.post("/orders", json=order("7"))
+        answer = await shop.get("/orders/7/parcel?wait_seconds=0.01")
+        assert (answer.status_code, answer.json()) == (202, None)
+        async with Orchestrator(url, app):
+            answer = await shop.get("/orders/7/parcel")
+        assert (answer.status_code, answer.json()) == (200, "a parcel with a cup")
+        assert (await shop.get("/orders/8/parcel")).status_code == 404
+
+
 async def test_a_request_that_fails_leaves_neither_row_nor_workflow(shop: httpx.AsyncClient, url: str) -> None:
     answer = await shop.post("/orders", json=order("7", cents=-5))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,15 @@ OUTPUTS = {
         "EncodeError: dispatch(): parcel: builtins.object can't be stored: …"
     ),
     "queues": ("30 pictures fetched after … s; they wait, for the queue is paused\nrecognised 30, at most 2 at once"),
+    "saga": (
+        "booked: flight to Porto\nbooked: hotel in Porto\nbooked: flight to Lisbon\n"
+        "given back: flight to Lisbon\ngiven back: hotel in Porto\ngiven back: flight to Porto\n"
+        "no trip: no room in Lisbon"
+    ),
+    "flask_orders": (
+        "PUT {'id': '7'}\nPUT {'id': '7'}\n"
+        "GET a cup for acme\nGET {'id': '7', 'state': 'completed'}\nGET there is no order 8"
+    ),
     "activity_objects": "opened\nin stock: 42\nclosed",
 }
 
@@ -53,7 +63,9 @@ OUTPUTS = {
 async def test_an_example_prints_what_it_promises(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module(f"examples.{name}")
 
-    await module.main()
+    outcome = module.main()
+    if inspect.isawaitable(outcome):
+        await outcome
 
     assert_matches(capsys.readouterr().out, OUTPUTS[name])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, assert_type
@@ -13,15 +14,20 @@ from perdure import (
     Channel,
     Client,
     Context,
+    ContextVarPropagator,
     Future,
     Handle,
     Instance,
     Orchestrator,
+    Propagator,
     RetryPolicy,
     Selected,
     Signal,
     State,
     SubWorkflowFuture,
+    SyncClient,
+    SyncHandle,
+    SyncOrchestrator,
     Worker,
     activity,
     on_receive,
@@ -318,3 +324,50 @@ async def orchestrator() -> None:
     async with Client("sqlite:///orders.db") as client, Worker("sqlite:///orders.db", app) as worker:
         assert_type(client, Client)
         await worker.run_forever()
+
+
+def synchronous(client: SyncClient, handle: SyncHandle[Receipt]) -> None:
+    assert_type(client.start(checkout, Order("7", 1)), SyncHandle[Receipt])
+    assert_type(client.start(plain_workflow, text="a"), SyncHandle[str])
+    assert_type(client.run(count, 3, start=1), int)
+    assert_type(client.handle("7", workflow=checkout), SyncHandle[Receipt])
+    assert_type(client.handle("7"), SyncHandle[Any])
+    assert_type(client.result("7", workflow=count), int)
+    assert_type(client.read("7", "progress", float), float)
+    client.signal("7", approval, Approval("me"), idempotency_key="once")
+    assert_type(client.using(object()).start(checkout, Order("7", 1)), SyncHandle[Receipt])
+    for instance in client.list(states=[State.RUNNING], workflow=checkout):
+        assert_type(instance, Instance)
+    assert_type(client.count(queue="eu"), dict[State, int])
+    assert_type(handle.result(timeout=timedelta(seconds=3)), Receipt)
+    assert_type(handle.read("progress", list[int], None), list[int] | None)
+    handle.signal(wake)
+    with SyncOrchestrator("sqlite:///orders.db", app, max_activities=3) as perdure:
+        assert_type(perdure.run(checkout, Order("7", 1)), Receipt)
+
+
+async def compensations(ctx: Context) -> None:
+    async with ctx.compensations() as undo:
+        undo.add(charge, "7", 100, currency="SEK")
+        undo.add(price.with_options(queue="eu"), 100)
+        undo.add(Payments.charge, "7", 100)
+        undo.add(payments.price, cents=100)
+        undo.add(plain_async, "a")
+        undo.add(ship.with_options(instance_id="7"), "a")
+        undo.add_callback(plain_async, "a")
+        undo.add_callback(plain, "a", times=2)
+        undo.add_callback(lambda: ctx.execute_activity(charge, "7", 100))
+        assert_type(await undo.compensate(), None)
+
+
+tenant: ContextVar[str] = ContextVar("tenant")
+customer: ContextVar[str | None] = ContextVar("customer", default=None)
+order: ContextVar[Order] = ContextVar("order")
+last_order: ContextVar[Order | None] = ContextVar("last_order", default=None)
+propagators: list[Propagator] = [
+    ContextVarPropagator(tenant),
+    ContextVarPropagator(customer, name="x-customer"),
+    ContextVarPropagator(order, Order),
+    ContextVarPropagator(last_order, Order),
+]
+with_propagators = App(workflows=[checkout], propagators=propagators)

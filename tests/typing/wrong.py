@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
-from perdure import App, Channel, Client, Context, Future, Handle, Orchestrator, Signal, activity, on_send, workflow
+from perdure import (
+    App,
+    Channel,
+    Client,
+    Context,
+    ContextVarPropagator,
+    Future,
+    Handle,
+    Orchestrator,
+    Signal,
+    SyncClient,
+    SyncHandle,
+    activity,
+    on_send,
+    workflow,
+)
 from tests.typing.samples import (
     Approval,
     Order,
@@ -139,6 +155,34 @@ async def orchestrators(perdure: Orchestrator) -> None:
     await perdure.run(checkout, "7")  # error: argument type
     text: str = await perdure.run(checkout, Order("7", 1))  # error: result type
     print(text)
+
+
+def synchronous(client: SyncClient, handle: SyncHandle[Receipt]) -> None:
+    client.start(checkout, "7")  # error: argument type
+    client.run(count)  # error: missing argument
+    text: str = client.run(count, 3)  # error: result type
+    client.signal("7", approval, "me")  # error: signal value
+    client.using(object()).start(checkout, "7")  # error: argument type
+    client.using(object()).run(checkout, Order("7", 1))  # error: no such method
+    handle.signal(approval)  # error: missing value
+    number: int = handle.result()  # error: result type
+    print(text, number)
+
+
+async def compensations(ctx: Context) -> None:
+    async with ctx.compensations() as undo:
+        undo.add(charge, "7", "100")  # error: argument type
+        undo.add(charge, "7")  # error: missing argument
+        undo.add(Payments.charge, payments, "7", 100)  # error: extra argument
+        undo.add(plain_async, 3)  # error: argument type
+        undo.add(ship, 3)  # error: argument type
+        undo.add_callback(plain, 3)  # error: argument type
+
+
+number: ContextVar[int] = ContextVar("number")
+ContextVarPropagator(number)  # error: the type is missing
+ContextVarPropagator(number, str)  # error: another type
+App(propagators=[number])  # error: not a propagator
 
 
 @workflow  # error: the context is missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
@@ -22,7 +22,7 @@ from perdure.client.refusals import check_taken, nobody
 from perdure.client.repeating import repeat, repeat_and_tell
 from perdure.client.schedules import ScheduleHandle, Schedules, plan_of, put_schedule
 from perdure.client.sending import Sending
-from perdure.client.starting import check_registered
+from perdure.client.starting import check_registered, propagation_of
 from perdure.client.transactional import TransactionalClient
 from perdure.client.waiting import wait_for_outcome
 from perdure.clock import Clock, SystemClock, duration_micros, random_id
@@ -47,6 +47,7 @@ from perdure.model.transition import (
     Terminate,
     Transition,
 )
+from perdure.propagation import Propagator
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow, workflow_of
@@ -63,7 +64,8 @@ class Client(Reader):
     """Starts workflows, signals them, waits for them and looks at them; it runs none itself.
 
     `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values
-    are stored by its converters and codecs, and a workflow that it doesn't hold is refused. An `idempotency_key` of a
+    are stored by its converters and codecs, and a workflow that it doesn't hold is refused. `propagators` carry context
+    variables to what is started; an App has its own. An `idempotency_key` of a
     signal is remembered for `keep_keys`.
 
     What a method writes is durable when it returns. A store that can't be reached is asked again for some three
@@ -77,6 +79,7 @@ class Client(Reader):
         store: str | Backend,
         app: App | None = None,
         *,
+        propagators: Sequence[Propagator] = (),
         keep_keys: Duration = timedelta(days=7),
         clock: Clock | None = None,
     ) -> None:
@@ -87,7 +90,8 @@ class Client(Reader):
         self._endings = Endings(app, self._payloads)
         self._attempts = Attempts(app, self._payloads)
         self._clock: Clock = clock or SystemClock()
-        self._sending = Sending(app, self._payloads, duration_micros(keep_keys), self._clock)
+        propagation = propagation_of(app, propagators)
+        self._sending = Sending(app, self._payloads, propagation, duration_micros(keep_keys), self._clock)
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -154,11 +158,7 @@ class Client(Reader):
         there is a schedule of this id, it follows what is said here from now on; the same again changes nothing, so that a program may
         say it at each start. Raises ArgumentsError, EncodeError, ConfigurationError, RegistrationError.
         """
-        definition = workflow_of(workflow)
-        check_registered(self._app, definition)
-        version = None if self._app is None else self._app.version
-        plan = plan_of(schedule, definition, args, kwargs, payloads=self._payloads, version=version)
-        return await put_schedule(self, plan, self._clock)
+        return await self._schedule(schedule, workflow_of(workflow), args, kwargs)
 
     @property
     def schedules(self) -> Schedules:
@@ -315,6 +315,14 @@ class Client(Reader):
 
     async def _start(self, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         return await self._sending.start(self, self.backend, definition, args, kwargs)
+
+    async def _schedule(
+        self, schedule: Schedule, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ScheduleHandle:
+        check_registered(self._app, definition)
+        version = None if self._app is None else self._app.version
+        plan = plan_of(schedule, definition, args, kwargs, payloads=self._payloads, version=version)
+        return await put_schedule(self, plan, self._clock)
 
     async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
         return self._endings.result(await self._wait_for_outcome(instance_id, timeout), workflow)

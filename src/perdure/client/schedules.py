@@ -72,7 +72,8 @@ class ScheduleHandle:
 
     async def trigger(self) -> Handle[Any]:
         """Start a run now, beside any other one, paused or not; it isn't counted among those that were due. Raises ScheduleNotFound."""
-        asked = _creation(await self._plan(), f"{self.id}@{draw_instance_id(self._clock)}", self._clock.now())
+        instance_id = f"{self.id}@{draw_instance_id(self._clock)}"
+        asked = _creation(await self._plan(), instance_id, self._clock.now(), self._client._sending.headers())
         await self._client._create(asked)
         return self._client.handle(asked.instance_id)
 
@@ -187,7 +188,7 @@ def plan_of(
     return Plan(schedule=schedule, target=target)
 
 
-def _creation(plan: Plan, instance_id: str, due_at: Micros) -> CreateInstance:
+def _creation(plan: Plan, instance_id: str, due_at: Micros, headers: dict[str, str]) -> CreateInstance:
     target, call = plan.target, plan.target.call
     return CreateInstance(
         request_id=random_id(),
@@ -196,7 +197,13 @@ def _creation(plan: Plan, instance_id: str, due_at: Micros) -> CreateInstance:
         workflow=call.workflow,
         queue=target.queue,
         started=ExecutionStarted(
-            at=0, workflow=call.workflow, arguments=call.arguments, python="", version=call.version, due_at=due_at
+            at=0,
+            workflow=call.workflow,
+            arguments=call.arguments,
+            python="",
+            version=call.version,
+            headers=headers,
+            due_at=due_at,
         ),
         digest=call.digest,
         priority=target.priority,

@@ -14,6 +14,7 @@ from perdure.clock import Clock, Micros, random_id
 from perdure.model.event import CancelRequested, SignalReceived
 from perdure.model.names import check_name
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.propagation import Propagation
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow
 from perdure.workflows.signal import Signal
@@ -30,9 +31,12 @@ class Way(Protocol):
 class Sending:
     """What a client's starts and signals have in common."""
 
-    def __init__(self, app: App | None, payloads: Payloads, keep_keys: Micros, clock: Clock) -> None:
+    def __init__(
+        self, app: App | None, payloads: Payloads, propagation: Propagation, keep_keys: Micros, clock: Clock
+    ) -> None:
         self._app = app
         self._payloads = payloads
+        self._propagation = propagation
         self._keep_keys = keep_keys
         self._clock = clock
 
@@ -47,11 +51,23 @@ class Sending:
         """The id of the instance."""
         check_registered(self._app, definition)
         version = None if self._app is None else self._app.version
-        asked = creation(definition, args, kwargs, payloads=self._payloads, version=version, clock=self._clock)
+        asked = creation(
+            definition,
+            args,
+            kwargs,
+            payloads=self._payloads,
+            version=version,
+            headers=self.headers(),
+            clock=self._clock,
+        )
         found = await way._create(asked)
         if isinstance(found, Existing):
             await self._use_existing(way, store, definition, asked, found)
         return asked.instance_id
+
+    def headers(self) -> dict[str, str]:
+        """What propagators have an instance carry that is started here."""
+        return self._propagation.headers({})
 
     async def signal(self, way: Way, instance_id: str, signal: Signal[Any], value: object, key: str | None) -> None:
         event = signal_received(signal, value, self._payloads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.activities.definition import definition_name
@@ -15,6 +15,7 @@ from perdure.model.instance import State
 from perdure.model.names import DEFAULT_QUEUE
 from perdure.model.options import Duration, IfExists, WorkflowOptions
 from perdure.model.transition import CreateInstance, Existing
+from perdure.propagation import Propagation, Propagator
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow
 from perdure.workflows.signal import BoundSignal, Signal
@@ -36,6 +37,15 @@ def check_registered(app: App | None, workflow: Workflow[..., Any]) -> None:
         )
 
 
+def propagation_of(app: App | None, propagators: Sequence[Propagator]) -> Propagation:
+    """The App's propagators, or those of a client without one."""
+    if app is None:
+        return Propagation(propagators)
+    if propagators:
+        raise ConfigurationError("this client has an App: give the propagators to that, as in App(propagators=[…])")
+    return app.propagation
+
+
 def creation(
     workflow: Workflow[..., Any],
     args: tuple[Any, ...],
@@ -43,6 +53,7 @@ def creation(
     *,
     payloads: Payloads,
     version: str | None,
+    headers: dict[str, str],
     clock: Clock,
 ) -> CreateInstance:
     """What a start asks of the store. Arguments are bound, checked and encoded here."""
@@ -56,7 +67,9 @@ def creation(
         workflow=workflow.name,
         queue=options.queue or DEFAULT_QUEUE,
         # The store sets the time, and the worker that applies the event its Python.
-        started=ExecutionStarted(at=0, workflow=workflow.name, arguments=call.payload, python="", version=version),
+        started=ExecutionStarted(
+            at=0, workflow=workflow.name, arguments=call.payload, python="", version=version, headers=headers
+        ),
         digest=call.digest,
         priority=options.priority or 0,
         version=version,

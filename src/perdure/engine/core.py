@@ -68,6 +68,7 @@ class Core:
     python: str
     version: str | None
     headers: dict[str, str]
+    """Of the execution; what it starts may have others."""
     execution_number: int
     due_at: Micros | None
 
@@ -101,6 +102,7 @@ class Core:
         context = contextvars.Context()
         context.run(set_current, root)
         context.run(mark_workflow_code, is_quiet)
+        context.run(self.app.propagation.enter, self.headers)
         self.main = DurableTask(
             self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
         )
@@ -173,6 +175,10 @@ class Core:
         """A 128-bit id that every replay gives again."""
         seed = b"%s %s %d" % (self.task.execution_id, purpose, number)
         return hashlib.blake2b(seed, digest_size=16).digest()
+
+    def headers_now(self) -> dict[str, str]:
+        """The headers of what workflow code starts now."""
+        return self.app.propagation.headers(self.headers)
 
     def random(self) -> random.Random:
         return random.Random(self.task.execution_id)

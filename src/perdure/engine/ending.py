@@ -43,7 +43,7 @@ def end_of(core: Core, main: asyncio.Task[Any]) -> End:
         return ExecutionFailed(failure=to_failure(problem, core.payloads))
     error = main.exception()
     if error is not None:
-        request = _continuation(error)
+        request = continuation_of(error)
         if request is not None:
             return ExecutionContinued(workflow=request.workflow, arguments=request.arguments, digest=request.digest)
         return ExecutionFailed(failure=to_failure(error, core.payloads))
@@ -53,7 +53,7 @@ def end_of(core: Core, main: asyncio.Task[Any]) -> End:
         return ExecutionFailed(failure=to_failure(problem, core.payloads))
 
 
-def _continuation(error: BaseException) -> ContinueAsNew | None:
+def continuation_of(error: BaseException) -> ContinueAsNew | None:
     """The continue-as-new in it, also out of a group that holds nothing worse than cancellations beside it."""
     if isinstance(error, ContinueAsNew):
         return error
@@ -61,7 +61,7 @@ def _continuation(error: BaseException) -> ContinueAsNew | None:
         return None
     found: ContinueAsNew | None = None
     for part in error.exceptions:
-        request = _continuation(part)
+        request = continuation_of(part)
         if request is None and not isinstance(part, asyncio.CancelledError):
             return None
         found = found or request

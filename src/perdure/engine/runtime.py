@@ -6,33 +6,31 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, NoReturn, cast
-
-import msgspec
+from typing import Any, NoReturn, TypeVar, cast
 
 from perdure.activities.definition import Activity
 from perdure.clock import Micros, duration_micros, to_datetime
 from perdure.engine.core import Core
-from perdure.engine.ending import ContinueAsNew
+from perdure.engine.ending import ContinueAsNew, continuation_of
 from perdure.engine.machines.activity import ActivityMachine
 from perdure.engine.machines.instant import PatchMachine, SideEffectMachine
 from perdure.engine.machines.signal import SignalMachine
 from perdure.engine.machines.sub_workflow import SubWorkflowCommand
 from perdure.engine.machines.timer import FutureTimer
+from perdure.engine.preparing import PreparedActivity, prepared_for
 from perdure.engine.recorder import Halt
 from perdure.engine.tasks import DurableTask
 from perdure.errors import ConfigurationError, FailureError, NotInWorkflow, RunawayWorkflow
 from perdure.model.checkpoint import NewActivity, StartSubWorkflow
 from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
 from perdure.model.names import LONGEST
-from perdure.model.options import Cancellation, WorkflowOptions
-from perdure.model.retry import StoredRetry, stored_retry
+from perdure.model.options import WorkflowOptions
+from perdure.model.retry import stored_retry
 from perdure.observability.logging import WorkflowLogger
-from perdure.serialization.calls import UNREAD, CallReader, CallSchema
+from perdure.serialization.calls import UNREAD, CallReader
 from perdure.serialization.failures import to_exception, to_failure
-from perdure.serialization.payloads import Payloads
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
 from perdure.workflows.future import Future, SubWorkflowFuture
@@ -41,21 +39,7 @@ from perdure.workflows.runtime import StoredCall
 from perdure.workflows.signal import Signal
 from perdure.workflows.signal_channel import SignalBuffer
 
-
-class PreparedActivity(msgspec.Struct, frozen=True, eq=False):
-    """What each call of an activity needs: how its arguments are written, and its options as stores keep them."""
-
-    payloads: Payloads
-    """An activity may be in several Apps; this was made for the one with these."""
-    schema: CallSchema
-    queue: str | None
-    priority: int | None
-    cancellation: Cancellation
-    retry: StoredRetry
-    timeout: Micros | None
-    total_timeout: Micros | None
-    queue_timeout: Micros | None
-    heartbeat_timeout: Micros | None
+T = TypeVar("T")
 
 
 class _Gone:
@@ -103,7 +87,7 @@ class ExecutionRuntime:
             raise self.refused(f"activity {activity.name}")
         prepared: PreparedActivity | None = activity.prepared
         if prepared is None or prepared.payloads is not core.payloads:
-            prepared = activity.prepared = _prepared(activity, core.payloads)
+            prepared = activity.prepared = prepared_for(activity, core.payloads)
         call = prepared.schema.encode(args, kwargs)
         task = core.task
         new = NewActivity(
@@ -117,7 +101,7 @@ class ExecutionRuntime:
             total_timeout=prepared.total_timeout,
             queue_timeout=prepared.queue_timeout,
             heartbeat_timeout=prepared.heartbeat_timeout,
-            headers=core.headers,
+            headers=core.headers_now(),
         )
         return ActivityMachine(core, ctx, prepared.schema, new, call.digest, prepared.cancellation).future
 
@@ -146,6 +130,7 @@ class ExecutionRuntime:
     ) -> SubWorkflowFuture[Any]:
         core = self._core
         first_number = core.commands + 1
+        headers = core.headers_now()
 
         def start(number: int, is_retry: bool) -> StartSubWorkflow:
             return StartSubWorkflow(
@@ -162,7 +147,7 @@ class ExecutionRuntime:
                     arguments=call.arguments,
                     python="",
                     version=call.version,
-                    headers=core.headers,
+                    headers=headers,
                     due_at=call.due_at,
                 ),
                 digest=call.digest,
@@ -179,6 +164,11 @@ class ExecutionRuntime:
         future.instance_id = command.machine.start.instance_id  # type: ignore[misc]
         future.send_signal = partial(self.signal_workflow, ctx)
         return future
+
+    def check_call(
+        self, function: Callable[..., Any], skip: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._core.payloads.call(function, skip=skip).encode(args, kwargs)
 
     def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]:
         core = self._core
@@ -252,6 +242,7 @@ class ExecutionRuntime:
         if asyncio.current_task() is not core.main:
             return NotInWorkflow("continue_as_new works in the workflow's main task alone: let this task return first")
         call = core.payloads.call(workflow.function, skip=1).encode(args, kwargs)
+        core.headers = core.headers_now()
         return ContinueAsNew(workflow.name, call.payload, call.digest)
 
     # --- cancellation ---------------------------------------------------------------------------------------------
@@ -271,6 +262,17 @@ class ExecutionRuntime:
             )
             return Halt()
         return asyncio.CancelledError(f"{what}: the context is cancelled and takes no new command")
+
+    def is_setback(self, error: BaseException) -> bool:
+        return not (
+            self._core.loop.dying or isinstance(error, (GeneratorExit, Halt)) or continuation_of(error) is not None
+        )
+
+    def create_clean_up_task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._core.loop.create_task(coroutine)
+        assert isinstance(task, DurableTask)
+        task.disconnect()
+        return task
 
     def enter_clean_up(self) -> None:
         task = asyncio.current_task()
@@ -360,26 +362,6 @@ class ExecutionRuntime:
 
     def deprecate_patch(self, patch_id: str) -> None:
         self._core.recorder.let_pass(patch_id)
-
-
-def _prepared(activity: Activity[..., Any], payloads: Payloads) -> PreparedActivity:
-    options = activity.options
-    return PreparedActivity(
-        payloads=payloads,
-        schema=payloads.call(activity.function, skip=activity.skip),
-        queue=options.queue,
-        priority=options.priority,
-        cancellation=options.cancellation,
-        retry=stored_retry(options.retry),
-        timeout=_micros(options.timeout),
-        total_timeout=_micros(options.total_timeout),
-        queue_timeout=_micros(options.queue_timeout),
-        heartbeat_timeout=_micros(options.heartbeat_timeout),
-    )
-
-
-def _micros(duration: Any) -> Micros | None:
-    return None if duration is None else duration_micros(duration)
 
 
 def _child_id(core: Core, number: int) -> str:

@@ -100,6 +100,10 @@ class DurableTask(asyncio.Task[T]):
         finally:
             loop.delivering = outer
 
+    def disconnect(self) -> None:
+        """No cancel that reaches this task is the instance's."""
+        self._was_reached = True
+
     def forgive(self) -> None:
         """A refused command raised CancelledError in this task: nothing is owed any more."""
         self._owes = False

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from perdure.clock import Micros
 from perdure.model.task import ActivityTask
 from perdure.model.transition import Heartbeat, RecordHeartbeat
 from perdure.observability.logging import ActivityLogger
+from perdure.propagation import Propagation
 from perdure.serialization.payloads import Payloads
 from perdure.worker.heartbeats import Heartbeats, Spawn
 from perdure.worker.threads import Threads
@@ -37,6 +39,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     loop: asyncio.AbstractEventLoop
     payloads: Payloads
+    propagation: Propagation
     threads: Threads
     context: contextvars.Context
     """What the contextvars of activities begin with: never those of whoever happened to commit."""
@@ -195,7 +198,7 @@ class Attempt:
         self._enter()
         self._started()
         try:
-            args, kwargs = self._schema.decode(self.task.arguments)
+            args, kwargs = self._received()
         except Exception as problem:
             return Raised(problem, is_permanent=True)
         try:
@@ -215,7 +218,7 @@ class Attempt:
         self._enter()
         self._loop.call_soon_threadsafe(self._started)
         try:
-            args, kwargs = self._schema.decode(self.task.arguments)
+            args, kwargs = self._received()
         except Exception as problem:
             return Raised(problem, is_permanent=True)
         try:
@@ -227,6 +230,11 @@ class Attempt:
     def _enter(self) -> None:
         """Let activity_context() find this attempt, in the contextvars context that is the function's own."""
         set_current(ActivityContext(self.task, self, self._surroundings.payloads))
+
+    def _received(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments; what headers say is set, too."""
+        self._surroundings.propagation.enter(self.task.headers)
+        return self._schema.decode(self.task.arguments)
 
     def _returned(self, value: object) -> HowItEnded:
         try:

@@ -137,6 +137,7 @@ class Life:
         return Surroundings(
             loop=asyncio.get_running_loop(),
             payloads=has.app.payloads,
+            propagation=has.app.propagation,
             threads=has.threads,
             context=has.context,
             logger=logging.getLogger("perdure.activity"),

@@ -30,6 +30,7 @@ from perdure.clock import duration_micros, to_datetime
 from perdure.errors import ConfigurationError, NotInWorkflow
 from perdure.model.names import check_name
 from perdure.model.options import Duration
+from perdure.workflows.compensations import Compensations
 from perdure.workflows.definition import workflow_of
 from perdure.workflows.future import Future, SubWorkflowFuture
 from perdure.workflows.info import Info
@@ -224,6 +225,13 @@ class Context:
     async def __aexit__(self, *exc_info: object) -> None:
         self._runtime.leave_clean_up()
 
+    def compensations(self) -> Compensations:
+        """A block that is taken back if it fails or is cancelled: `async with ctx.compensations() as undo:`.
+
+        `undo.add(refund, payment)` says what takes back a step that was done.
+        """
+        return Compensations(self, self._runtime)
+
     # --- facts ----------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -313,6 +321,10 @@ class Context:
             child._cancel()
         for member in list((self._open or {}).values()):
             member.context_cancelled()
+
+    def become_current(self) -> None:
+        """Be what workflow_context() finds, in the current contextvars context."""
+        _current.set(self)
 
     def let_go(self) -> None:
         """The execution leaves memory: parents and children no longer hold each other, and nothing is held."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from perdure.workflows.info import Info
     from perdure.workflows.signal import Signal
     from perdure.workflows.signal_channel import SignalBuffer
+
+T = TypeVar("T")
 
 
 class StoredCall(msgspec.Struct, frozen=True):
@@ -70,6 +73,20 @@ class Runtime(Protocol):
     ) -> BaseException: ...
     def refused(self, what: str) -> BaseException:
         """The CancelledError for a new command on a cancelled context; settles what the current task owes."""
+        ...
+
+    def check_call(
+        self, function: Callable[..., Any], skip: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Raise what a call of an activity or sub-workflow with these arguments would raise."""
+        ...
+
+    def is_setback(self, error: BaseException) -> bool:
+        """Whether workflow code fails or is cancelled by it: it isn't continued, and doesn't leave memory."""
+        ...
+
+    def create_clean_up_task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that has nothing to do with the instance's cancel."""
         ...
 
     def enter_clean_up(self) -> None:

@@ -1,0 +1,91 @@
+"""A handle for code without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+from perdure.model.inspection import HistoryEvent
+from perdure.model.instance import Instance, State
+from perdure.model.options import Duration
+from perdure.workflows.definition import Workflow
+from perdure.workflows.signal import Signal
+
+if TYPE_CHECKING:
+    from perdure.client.synchronous import SyncClient
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class SyncHandle(Generic[R_co]):
+    """One instance, by its id; the methods are those of `Handle`, and wait. Any thread may use it."""
+
+    __slots__ = ("_client", "_workflow", "instance_id")
+
+    def __init__(self, client: SyncClient, instance_id: str, workflow: Workflow[..., R_co] | None = None) -> None:
+        self._client = client
+        self._workflow: Workflow[..., Any] | None = workflow
+        self.instance_id: str = instance_id
+
+    def result(self, timeout: Duration | None = None) -> R_co:
+        """What the workflow returned, once it has; see `Handle.result`. Neither a time-out nor Ctrl-C cancels the instance."""
+        return cast("R_co", self._client._result(self.instance_id, self._workflow, timeout))
+
+    def wait(self, timeout: Duration | None = None) -> State:
+        """How the instance ended, once it has, whatever the end. Raises TimeoutError, InstanceNotFound."""
+        return self._client.wait(self.instance_id, timeout)
+
+    def state(self) -> State:
+        """Where the instance stands. Raises InstanceNotFound."""
+        return self._client.state(self.instance_id)
+
+    def info(self) -> Instance:
+        """All that is known of the instance but its history. Raises InstanceNotFound."""
+        return self._client.info(self.instance_id)
+
+    def history(self) -> Iterator[HistoryEvent]:
+        """The events of the current execution, in order. Raises InstanceNotFound."""
+        return self._client.history(self.instance_id)
+
+    @overload
+    def signal(self, signal: Signal[None], value: None = None, *, idempotency_key: str | None = None) -> None: ...
+    @overload
+    def signal(self, signal: Signal[T], value: T, *, idempotency_key: str | None = None) -> None: ...
+    def signal(self, signal: Signal[Any], value: Any = None, *, idempotency_key: str | None = None) -> None:
+        """Send a signal; it is durable when this returns. See `Client.signal`."""
+        self._client.signal(self.instance_id, signal, value, idempotency_key=idempotency_key)
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask the workflow to cancel. See `Client.cancel`."""
+        self._client.cancel(self.instance_id, reason)
+
+    def terminate(self, reason: str = "") -> None:
+        """End the instance at once, without clean-up. See `Client.terminate`."""
+        self._client.terminate(self.instance_id, reason)
+
+    def suspend(self) -> None:
+        """Hold the instance until `resume`. See `Client.suspend`."""
+        self._client.suspend(self.instance_id)
+
+    def resume(self) -> None:
+        """Let a suspended or stuck instance go on. See `Client.resume`."""
+        self._client.resume(self.instance_id)
+
+    @overload
+    def read(self, key: str) -> Any: ...
+    @overload
+    def read(self, key: str, kind: type[T]) -> T: ...
+    @overload
+    def read(self, key: str, kind: type[T], default: D) -> T | D: ...
+    def read(self, key: str, kind: Any = Any, default: Any = ...) -> Any:
+        """The last value that the workflow published under `key`. See `Client.read`."""
+        return self._client.read(self.instance_id, key, kind, default)
+
+    def remove(self) -> None:
+        """Remove everything of the ended instance. See `Client.remove`."""
+        self._client.remove(self.instance_id)
+
+    def __repr__(self) -> str:
+        return f"<handle of instance {self.instance_id!r}>"
