@@ -27,6 +27,8 @@ class Proxy:
         self._marker: bytes | None = None
         self.made = 0
         """Connections, refused ones among them."""
+        self.asked = 0
+        """Pieces that clients have sent: what is short is asked in one."""
         self.mend()
 
     @property
@@ -80,6 +82,7 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, lets: asyncio.Event) -> None:
         try:
             while piece := await source.read(1 << 16):
+                self.asked += lets is self.asks
                 if lets is self.asks and self._marker is not None and self._marker in piece:
                     self.answers.clear()
                 await lets.wait()

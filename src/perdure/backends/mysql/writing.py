@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from perdure.backends.sql.plan import KINDS, Kind, Plan, type_of
+from perdure.backends.sql.plan import KINDS, WAITS, Kind, Plan, type_of
 
 _MOST_ROWS = 500
 _MOST_CHARACTERS = 1_000_000
@@ -19,6 +19,7 @@ _MOST_CHARACTERS = 1_000_000
 _IF = "insert into perdure_store select 1, 0 from"
 _IF_SETTLED = f"{_IF} perdure_store where generation <> ?"
 _IF_REVISED = f"{_IF} {{}} where {{}} in ? and ({{}}, revision) in ? having count(*) <> ? for update"
+_IF_WAITING = {table: f"{_IF} dual where {condition}" for table, condition in WAITS.items()}
 _IF_THERE = f"{_IF} perdure_buckets where queue in ? having count(*) <> 0 for update"
 
 _EMPTY = {"int": "0", "real": "0e0", "text": "''", "bytes": "_binary''"}
@@ -51,6 +52,8 @@ def _guards(plan: Plan, generation: int) -> Iterator[tuple[Any, ...]]:
     yield from _revised("perdure_buckets", "queue", [each for each in buckets if each[1] is not None])
     if new := tuple(queue for queue, revision in buckets if revision is None):
         yield _IF_THERE, new
+    for table, queue, since, now in plan.lines:
+        yield _IF_WAITING[table], queue, since, queue, since, now
 
 
 def _revised(table: str, key: str, rows: Sequence[tuple[Any, Any]]) -> Iterator[tuple[Any, ...]]:

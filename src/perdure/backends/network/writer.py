@@ -33,7 +33,7 @@ from perdure.model.transition import ClaimTasks, Existing, Heartbeat, NotAppende
 _CONFLICTS = 6
 """As often a batch is applied again before it is halved: somebody always wins, but not always the same one."""
 _PAUSE_SECONDS = 0.002
-_MEASURE_SECONDS = 5.0
+_MEASURE_SECONDS = 10.0
 
 
 class Writer(CommitterThread[None]):

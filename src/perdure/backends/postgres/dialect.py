@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any
 
 from perdure.backends.sql.dialect import Dialect, on_conflict_nothing, on_conflict_update
-from perdure.backends.sql.plan import Kind, Plan, type_of
+from perdure.backends.sql.lines import Table
+from perdure.backends.sql.plan import WAITS, Kind, Plan, type_of
 
 _NAME = 'text collate "C"'
 
@@ -38,7 +39,10 @@ POSTGRES = Dialect(
     id="bytea",
     data="bytea",
     revision_column=", revision bigint not null",
+    oldest_first=" order by at",
     also=(
+        "create index perdure_instances_come on perdure_instances (queue, wake_at) where phase = 1",
+        "create index perdure_activities_come on perdure_activities (queue, due_at) where phase = 1",
         """create table perdure_store (id bigint primary key check (id = 1), generation bigint not null)""",
         "insert into perdure_store values (1, 1)",
         # Rows come and go all the time: small leftovers, swept often.
@@ -63,11 +67,18 @@ def placed(template: str, *, first: int = 1) -> str:
 
 
 @cache
-def writing(kinds: tuple[Kind, ...], *, has_instances: bool, has_activities: bool, has_buckets: bool) -> str:
+def writing(
+    kinds: tuple[Kind, ...],
+    lines: tuple[Table, ...],
+    *,
+    has_instances: bool,
+    has_activities: bool,
+    has_buckets: bool,
+) -> str:
     """The statement that writes rows of these kinds; gives the generation it found, and what was as it was read.
 
-    Parameters: (key, revision) of instances, of activities and of buckets, as far as there are any, the generation, then the
-    columns of each kind: see `parameters_of`.
+    Parameters: (key, revision) of instances, of activities and of buckets, as far as there are any, the generation, the lines,
+    then the columns of each kind: see `parameters_of`.
     """
     parts: list[str] = []
     fine = ["(select generation from perdure_store) = ?"]
@@ -90,6 +101,7 @@ def writing(kinds: tuple[Kind, ...], *, has_instances: bool, has_activities: boo
             """not exists (select 1 from given_buckets g left join locked_buckets b using (queue)
                 where g.revision is distinct from b.revision)"""
         )
+    fine += [f"not ({WAITS[table]})" for table in lines]
     parts.append(f"fine as materialized (select 1 where {' and '.join(fine)})")
     parts += [f"w{number} as ({_write(kind)})" for number, kind in enumerate(kinds)]
     return placed(
@@ -105,6 +117,8 @@ def parameters_of(plan: Plan, kinds: Sequence[Kind], generation: int) -> list[An
         if given:
             values += zip(*given, strict=True)
     values.append(generation)
+    for _, queue, since, now in plan.lines:
+        values += (queue, since, queue, since, now)
     for kind in kinds:
         values += zip(*plan.rows[kind], strict=True)
     return values

@@ -94,7 +94,8 @@ def expire(unit: Unit, row: ActivityRow) -> bool:
     fixed = row.fixed
     until = waits_until(row.scheduled_at, row.due_at, fixed.total_timeout, fixed.queue_timeout)
     instance = _waiting_instance(unit, row)
-    if row.worker is not None or until is None or until[0] > unit.now or instance is None:
+    is_over = row.worker is None and row.expires_at is not None and row.expires_at <= unit.now
+    if not is_over or until is None or instance is None:
         return False
     last = decode_failure(row.last_failure)
     _finish(unit, row, instance, waited_too_long(row.number, row.name, row.attempt, last, unit.now, until[1]))

@@ -43,6 +43,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """An assignment behind others in an update behind the units' backs."""
     by_deadline: str = ""
     """A hint to use the index of deadlines."""
+    oldest_first: str = ""
+    """The order of `at` where one of those that wait is looked for and any will do, if there is an index for it."""
     int: str
     real: str
     name: str
@@ -68,6 +70,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
             "skip_locked",
             "revised",
             "by_deadline",
+            "oldest_first",
             "int",
             "real",
             "name",

@@ -91,6 +91,7 @@ class SqlLink(SqlConnection):
 
     def open(self) -> None:
         super().open()
+        self.tables.begin_anew()
         if not self._is_prepared:
             self.judge()
             if not schema.is_current(self._session, self._place):
@@ -104,7 +105,7 @@ class SqlLink(SqlConnection):
 
     def roll_back(self) -> None:
         self._session.roll_back()
-        self.tables.forget_batch()
+        self.tables.roll_back()
 
     def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
 from perdure.backends.sql import statements as sql
+from perdure.backends.sql.lines import Guess, Lines, Table
 from perdure.backends.sql.plan import BUCKET, NEW_BUCKET, Plan, plan
 from perdure.backends.sql.session import WritingSession
 from perdure.backends.sql.tables import SqlTables
@@ -38,6 +39,7 @@ class NetworkTables(SqlTables):
         self.generation = 0
         self._dice = random.Random()  # seeded by the system
         self._buckets: dict[str, int | None] = {}
+        self._lines = Lines()
 
     @abstractmethod
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
@@ -66,12 +68,37 @@ class NetworkTables(SqlTables):
     def forget_batch(self) -> None:
         """It is committed, or rolled back."""
         self._buckets.clear()
+        self._lines.batch_ended()
+
+    def roll_back(self) -> None:
+        """Nothing of the batch is written; a guess may have been wrong."""
+        self.forget_batch()
+        self._lines.forget()
 
     def _plan(self, changes: Changes) -> Plan:
-        return plan(changes, self._buckets, self._draw)
+        self._lines.written(changes)
+        lines: list[Guess] = [
+            (table, queue, self.since(table, queue), now) for table, queue, now in self._lines.taken()
+        ]
+        return plan(changes, self._buckets, lines, self._draw)
 
     def _draw(self) -> int:
         return self._dice.getrandbits(63)
+
+    # --- what waits
+
+    def do_wait(self, table: Table, queue: str, now: Micros) -> tuple[bool, bool]:
+        line = (table, queue)
+        # In a transaction some of the batch is written already: that would be found again, and nothing could be told from it.
+        if not self.session.is_in_transaction and self._lines.take_for_empty(line, now):
+            return False, False
+        ready_at, next_at = self.look_at_line(table, queue, now)
+        self._lines.looked(line, now, next_at, is_ready=ready_at is not None)
+        return next_at is not None and next_at <= now, ready_at is not None
+
+    def begin_anew(self) -> None:
+        """Over a new connection, maybe to another server."""
+        self.roll_back()
 
     # --- the generation
 
@@ -83,7 +110,12 @@ class NetworkTables(SqlTables):
         rows = self._surveyed(claim, now, sql.GENERATION)
         if (sql.GENERATION_IS, self.generation, 0) not in rows:
             raise Conflict("limits, workers or the seal have changed")
-        return self._survey_of(rows)
+        found = self._survey_of(rows)
+        for queue in claim.workflow_queues if found.has_workflow_task else ():
+            self._lines.is_used(("instances", queue))
+        for queue in claim.activity_queues if found.has_activity else ():
+            self._lines.is_used(("activities", queue))
+        return found
 
     def _check_generation(self) -> None:
         (_, generation, _) = self._execute(sql.GENERATION).fetchone()

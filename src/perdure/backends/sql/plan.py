@@ -20,7 +20,14 @@ from perdure.backends.rows import (
     STEPPED,
     InstanceRow,
 )
-from perdure.backends.sql.statements import ATTEMPT_COLUMNS, OTHER_COLUMNS, STEP_COLUMNS
+from perdure.backends.sql.lines import Guess, Table
+from perdure.backends.sql.statements import (
+    ATTEMPT_COLUMNS,
+    DO_ACTIVITIES_WAIT,
+    DO_INSTANCES_WAIT,
+    OTHER_COLUMNS,
+    STEP_COLUMNS,
+)
 from perdure.backends.unit.changes import Changes
 
 Row = tuple[Any, ...]
@@ -129,6 +136,10 @@ _BYTES = frozenset(
 )
 
 
+WAITS: Mapping[Table, str] = {"instances": DO_INSTANCES_WAIT, "activities": DO_ACTIVITIES_WAIT}
+"""Conditions of which none must hold for `Plan.lines`; their parameters are of a queue, twice, and the time."""
+
+
 def type_of(column: str) -> Literal["int", "real", "text", "bytes"]:
     """The type of a column that a plan writes."""
     if column in _TEXTS:
@@ -147,9 +158,15 @@ class Plan(msgspec.Struct):
     activities: list[tuple[int, int]]
     buckets: list[tuple[str, int | None]]
     """Queue and revision; None if there was no row."""
+    lines: list[Guess]
 
 
-def plan(changes: Changes, buckets: Mapping[str, int | None], draw: Callable[[], int]) -> Plan:
+def plan(
+    changes: Changes,
+    buckets: Mapping[str, int | None],
+    lines: list[Guess],
+    draw: Callable[[], int],
+) -> Plan:
     """What to write. `buckets` has the revisions of those that were read; `draw` gives new revisions."""
     rows: dict[Kind, list[Row]] = {}
     instances: list[tuple[int, int]] = []
@@ -169,7 +186,7 @@ def plan(changes: Changes, buckets: Mapping[str, int | None], draw: Callable[[],
     instances.sort()
     activities.sort()
     rows.update({kind: some for kind, some in _others(changes, buckets, draw).items() if some})
-    return Plan(rows, instances, activities, [(queue, buckets.get(queue)) for queue in changes.buckets])
+    return Plan(rows, instances, activities, [(queue, buckets.get(queue)) for queue in changes.buckets], lines)
 
 
 def _kind_of(row: InstanceRow) -> Kind:

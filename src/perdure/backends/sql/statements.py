@@ -61,17 +61,23 @@ READY_INSTANCES = """select -priority, key from perdure_instances
     order by priority desc, key limit ?"""
 CLAIMABLE_INSTANCES = READY_INSTANCES + "{skip_locked}"
 HELD_INSTANCES = """select -priority, key from perdure_instances
-    where phase = 3 and worker = ? and wake_at <= ? order by priority desc, key limit ?"""
-PROMOTE_INSTANCES = "update perdure_instances set phase = 1 where phase = 2 and queue = ? and wake_at <= ?"
-DO_INSTANCES_WAIT = """select exists (select 1 from perdure_instances where phase = 2 and queue = ? and wake_at <= ?),
-    exists (select 1 from perdure_instances where phase = 1 and queue = ?)"""
-"""Whether the moment of any has come, and whether any is ready: mostly none, and then no more is asked."""
+    where phase = 3 and worker = ? and wake_at >= ? and wake_at <= ? order by priority desc, key limit ?"""
+PROMOTE_INSTANCES = """update perdure_instances set phase = 1
+    where phase = 2 and queue = ? and wake_at >= ? and wake_at <= ?"""
+LINE_OF_INSTANCES = """select
+    (select wake_at as at from perdure_instances where phase = 1 and queue = ? and wake_at >= ?{oldest_first} limit 1),
+    (select min(wake_at) from perdure_instances where phase = 2 and queue = ? and wake_at >= ?)"""
+"""When one became ready, and when the moment of the next comes: mostly there is none, and then no more is asked."""
+DO_INSTANCES_WAIT = """exists (select 1 from perdure_instances where phase = 1 and queue = ? and wake_at >= ?)
+    or exists (select 1 from perdure_instances where phase = 2 and queue = ? and wake_at >= ? and wake_at <= ?)"""
+"""A condition."""
 
 CLAIMED_OF_WORKER = "select key from perdure_instances where ended_at is null and worker = ? and claimed = 1"
 QUEUES_HELD = """select queue, min(wake_at) from perdure_instances
     where ended_at is null and worker = ? and wake_at is not null and suspended = 0 group by queue"""
 RELEASE_INSTANCES = """update perdure_instances set worker = null, token = null, claimed = 0,
-        phase = case when suspended = 1 or wake_at is null then 0 when wake_at <= ? then 1 else 2 end{revised}
+        phase = case when suspended = 1 or wake_at is null then 0 when wake_at <= ? then 1 else 2 end,
+        wake_at = case when wake_at < ? then ? else wake_at end{revised}
     where ended_at is null and worker = ?"""
 INSTANCES_PAST_DEADLINE = """select key from perdure_instances {by_deadline}
     where deadline_at is not null and ended_at is null and deadline_at <= ? order by deadline_at limit ?"""
@@ -93,9 +99,13 @@ READY_ACTIVITIES = """select -priority, instance_key, number, key from perdure_a
     where phase = 1 and queue = ? and name {one_of_texts}
     order by priority desc, instance_key, number limit ?"""
 CLAIMABLE_ACTIVITIES = READY_ACTIVITIES + "{skip_locked}"
-PROMOTE_ACTIVITIES = "update perdure_activities set phase = 1 where phase = 2 and queue = ? and due_at <= ?"
-DO_ACTIVITIES_WAIT = """select exists (select 1 from perdure_activities where phase = 2 and queue = ? and due_at <= ?),
-    exists (select 1 from perdure_activities where phase = 1 and queue = ?)"""
+PROMOTE_ACTIVITIES = """update perdure_activities set phase = 1
+    where phase = 2 and queue = ? and due_at >= ? and due_at <= ?"""
+LINE_OF_ACTIVITIES = """select
+    (select due_at as at from perdure_activities where phase = 1 and queue = ? and due_at >= ?{oldest_first} limit 1),
+    (select min(due_at) from perdure_activities where phase = 2 and queue = ? and due_at >= ?)"""
+DO_ACTIVITIES_WAIT = """exists (select 1 from perdure_activities where phase = 1 and queue = ? and due_at >= ?)
+    or exists (select 1 from perdure_activities where phase = 2 and queue = ? and due_at >= ? and due_at <= ?)"""
 RUNNING_ACTIVITIES = "select count(*) from perdure_activities where limited = 1 and worker is not null and queue = ?"
 ACTIVITIES_OF_WORKER = "select key from perdure_activities where worker = ?"
 ACTIVITIES_EXPIRED = """select key from perdure_activities
@@ -169,24 +179,29 @@ REMOVE_INSTANCE = tuple(
 
 
 _HELD = """select 0 as kind, at, 0 as token from (
-        select wake_at as at from perdure_instances where phase = 3 and worker = ? and wake_at <= ? limit 1) h"""
+        select wake_at as at from perdure_instances
+        where phase = 3 and worker = ? and wake_at >= ? and wake_at <= ?{oldest_first} limit 1) h"""
 _NEXT_HELD = """select 3, at, 0 from (
         select wake_at as at from perdure_instances where phase = 3 and worker = ? and wake_at > ?
         order by wake_at limit 1) n"""
 _TOLD = "select 4, key, token from perdure_activities where cancel_requested = 1 and worker = ?"
-_INSTANCES = """select 1, at, 0 from (
-        select key as at from perdure_instances
-        where phase = 1 and queue = ? and workflow {one_of_texts} and {of_versions} limit 1) r
-    union all select 1, at, 0 from (
-        select wake_at as at from perdure_instances where phase = 2 and queue = ? and wake_at <= ? limit 1) d
+_INSTANCES = """select 1, at, {place} from (
+        select wake_at as at from perdure_instances
+        where phase = 1 and queue = ? and wake_at >= ? and workflow {one_of_texts} and {of_versions}{oldest_first}
+        limit 1) r
+    union all select 1, at, {place} from (
+        select wake_at as at from perdure_instances
+        where phase = 2 and queue = ? and wake_at >= ? and wake_at <= ?{oldest_first} limit 1) d
     union all select 3, at, 0 from (
         select wake_at as at from perdure_instances
         where phase = 2 and queue = ? and wake_at > ? and workflow {one_of_texts} and {of_versions}
         order by wake_at limit 1) w"""
-_ACTIVITIES = """select 2, at, 0 from (
-        select key as at from perdure_activities where phase = 1 and queue = ? and name {one_of_texts} limit 1) r
-    union all select 2, at, 0 from (
-        select due_at as at from perdure_activities where phase = 2 and queue = ? and due_at <= ? limit 1) d
+_ACTIVITIES = """select 2, at, {place} from (
+        select due_at as at from perdure_activities
+        where phase = 1 and queue = ? and due_at >= ? and name {one_of_texts}{oldest_first} limit 1) r
+    union all select 2, at, {place} from (
+        select due_at as at from perdure_activities
+        where phase = 2 and queue = ? and due_at >= ? and due_at <= ?{oldest_first} limit 1) d
     union all select 3, at, 0 from (
         select due_at as at from perdure_activities where phase = 2 and queue = ? and due_at > ? and name {one_of_texts}
         order by due_at limit 1) w"""
@@ -200,6 +215,7 @@ HELD_DUE, INSTANCE_DUE, ACTIVITY_DUE, DUE_LATER, TOLD, GENERATION_IS = range(6)
 
 @cache
 def survey(workflow_queues: int, activity_queues: int, *also: str) -> str:
-    """All that an idle worker asks, in one statement: rows of a kind, a time or key, and a token."""
-    parts = [_HELD, _NEXT_HELD, _TOLD, *also, *[_INSTANCES] * workflow_queues, *[_ACTIVITIES] * activity_queues]
-    return "\n    union all ".join(parts)
+    """All that an idle worker asks, in one statement: rows of a kind, a time or key, and a token or the place of a queue."""
+    instances = [_INSTANCES.replace("{place}", str(place)) for place in range(workflow_queues)]
+    activities = [_ACTIVITIES.replace("{place}", str(place)) for place in range(activity_queues)]
+    return "\n    union all ".join([_HELD, _NEXT_HELD, _TOLD, *also, *instances, *activities])

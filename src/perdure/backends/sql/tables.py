@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from perdure.backends.admission import Bucket
 from perdure.backends.protocol import Question
@@ -10,11 +10,14 @@ from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.sql import statements as sql
 from perdure.backends.sql.filters import Condition, conditions
 from perdure.backends.sql.inspection.instances import where_clause
+from perdure.backends.sql.lines import Table
 from perdure.backends.sql.session import Session
 from perdure.backends.unit.tables import Place, Survey, WorkerRow
 from perdure.clock import Micros
 from perdure.model.inspection import InstanceFilter
 from perdure.model.transition import ClaimTasks
+
+_LINES = {"instances": sql.LINE_OF_INSTANCES, "activities": sql.LINE_OF_ACTIVITIES}
 
 
 class SqlTables:
@@ -91,7 +94,8 @@ class SqlTables:
         return self._execute(statement, parameters).fetchall()
 
     def held_instances(self, worker_key: int, now: Micros, limit: int) -> list[Place]:
-        return self._execute(sql.HELD_INSTANCES, (worker_key, now, limit)).fetchall()
+        since = self.since("held", worker_key)
+        return self._execute(sql.HELD_INSTANCES, (worker_key, since, now, limit)).fetchall()
 
     def ready_activities(
         self, queue: str, names: frozenset[str], limit: int, *, lock: bool = False
@@ -100,18 +104,31 @@ class SqlTables:
         return self._execute(statement, (queue, self._texts(sorted(names)), limit)).fetchall()
 
     def do_instances_wait(self, queue: str, now: Micros) -> tuple[bool, bool]:
-        are_due, are_ready = self._execute(sql.DO_INSTANCES_WAIT, (queue, now, queue)).fetchone()
-        return bool(are_due), bool(are_ready)
+        return self.do_wait("instances", queue, now)
 
     def do_activities_wait(self, queue: str, now: Micros) -> tuple[bool, bool]:
-        are_due, are_ready = self._execute(sql.DO_ACTIVITIES_WAIT, (queue, now, queue)).fetchone()
-        return bool(are_due), bool(are_ready)
+        return self.do_wait("activities", queue, now)
+
+    def do_wait(self, table: Table, queue: str, now: Micros) -> tuple[bool, bool]:
+        """Whether the moment of any has come that isn't marked ready, and whether any is ready."""
+        ready_at, next_at = self.look_at_line(table, queue, now)
+        return next_at is not None and next_at <= now, ready_at is not None
+
+    def look_at_line(self, table: Table, queue: str, now: Micros) -> tuple[Micros | None, Micros | None]:
+        """When one became ready, if any is, and when the moment comes of the first of the others."""
+        since = self.since(table, queue)
+        ready_at, next_at = self._execute(_LINES[table], (queue, since, queue, since)).fetchone()
+        return ready_at, next_at
+
+    def since(self, *line: Hashable) -> Micros:
+        """Nobody stands in the line who is due since before that."""
+        return 0
 
     def promote_instances(self, queue: str, now: Micros) -> None:
-        self._execute(sql.PROMOTE_INSTANCES, (queue, now))
+        self._execute(sql.PROMOTE_INSTANCES, (queue, self.since("instances", queue), now))
 
     def promote_activities(self, queue: str, now: Micros) -> None:
-        self._execute(sql.PROMOTE_ACTIVITIES, (queue, now))
+        self._execute(sql.PROMOTE_ACTIVITIES, (queue, self.since("activities", queue), now))
 
     def survey(self, claim: ClaimTasks, now: Micros) -> Survey:
         return self._survey_of(self._surveyed(claim, now))
@@ -121,11 +138,14 @@ class SqlTables:
         names = self._texts(sorted(claim.workflow_names))
         versions = self._any_version if claim.versions is None else self._texts(sorted(claim.versions))
         activity_names = self._texts(sorted(claim.activity_names))
-        parameters: list[object] = [worker, now, worker, now, worker]
+        parameters: list[object] = [worker, self.since("held", worker), now, worker, now, worker]
         for queue in claim.workflow_queues:
-            parameters += (queue, names, versions, versions, queue, now, queue, now, names, versions, versions)
+            since = self.since("instances", queue, claim.workflow_names, claim.versions)
+            parameters += (queue, since, names, versions, versions, queue, since, now)
+            parameters += (queue, now, names, versions, versions)
         for queue in claim.activity_queues:
-            parameters += (queue, activity_names, queue, now, queue, now, activity_names)
+            since = self.since("activities", queue, claim.activity_names)
+            parameters += (queue, since, activity_names, queue, since, now, queue, now, activity_names)
         statement = sql.survey(len(claim.workflow_queues), len(claim.activity_queues), *also)
         return self._execute(statement, parameters).fetchall()
 
@@ -190,7 +210,7 @@ class SqlTables:
 
     def release_instances(self, worker_key: int, now: Micros) -> list[tuple[str, Micros]]:
         waiting: list[tuple[str, Micros]] = self._execute(sql.QUEUES_HELD, (worker_key,)).fetchall()
-        self._execute(sql.RELEASE_INSTANCES, (now, worker_key))
+        self._execute(sql.RELEASE_INSTANCES, (now, now, now, worker_key))
         return waiting
 
     def activities_of_worker(self, worker_key: int) -> list[int]:

@@ -103,12 +103,18 @@ class Changes:
         self.cleared_pending.add(instance_key)
 
     def settle_phases(self, unit: Unit) -> bool:
-        """Say of each row what it waits for, and wake who waits for that; whether there are activities for anybody."""
+        """Say of each row what it waits for, and wake who waits for that; whether there are activities for anybody.
+
+        Who begins to stand in a line is due from that moment on, though it was so before: who looks only for those that came
+        since his last look (postgres/bounds.py) must find it.
+        """
         now, wakes = unit.now, unit.wakes
         for row in self.instances.values():
-            phase = row.phase = row.phase_at(now)
-            if phase:
+            was, row.phase = row.phase, row.phase_at(now)
+            if row.phase:
                 assert row.wake_at is not None
+                if row.phase not in {was, WAITING}:
+                    row.wake_at = max(row.wake_at, now)
                 if row.worker is None:
                     wakes.workflow_due(row.queue, row.wake_at)
                 else:
@@ -119,7 +125,10 @@ class Changes:
                 activity.phase = 0
                 continue
             instance = unit.instance(activity.instance_key)
+            was = activity.phase
             activity.phase = activity.phase_at(now, suspended=0 if instance is None else instance.suspended)
+            if activity.phase == READY != was:
+                activity.due_at = max(activity.due_at, now)
             if activity.phase in {READY, WAITING}:
                 has_ready = has_ready or activity.phase == READY
                 wakes.activity_due(activity.queue, activity.due_at)
