@@ -24,7 +24,7 @@ class Proxy:
         """Set: what clients send gets through."""
         self.answers = asyncio.Event()
         """Set: what the server sends gets through."""
-        self._marker: bytes | None = None
+        self._markers: tuple[bytes, ...] = ()
         self.made = 0
         """Connections, refused ones among them."""
         self.asked = 0
@@ -52,12 +52,12 @@ class Proxy:
             self.answers.clear()
 
     def lose_answer_to(self, marker: bytes) -> None:
-        """What is asked with these bytes in it gets through, and nothing comes back from then on."""
-        self._marker = marker
+        """What is asked with these bytes in it, or their digits, gets through, and nothing comes back from then on."""
+        self._markers = (marker, marker.hex().encode())
 
     def mend(self) -> None:
         self.is_down = False
-        self._marker = None
+        self._markers = ()
         self.asks.set()
         self.answers.set()
 
@@ -83,7 +83,7 @@ class Proxy:
         try:
             while piece := await source.read(1 << 16):
                 self.asked += lets is self.asks
-                if lets is self.asks and self._marker is not None and self._marker in piece:
+                if lets is self.asks and any(marker in piece for marker in self._markers):
                     self.answers.clear()
                 await lets.wait()
                 if self.delay_seconds:

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
+import asyncmy
 import asyncpg
+
+from tests.backends.mysql_helpers import address_of
 
 Execute = Callable[[str], Awaitable[object]]
 
@@ -24,7 +27,25 @@ async def _postgresql(url: str) -> AsyncIterator[Execute]:
         await connection.close()
 
 
-_STRANGERS: dict[str, Callable[[str], AbstractAsyncContextManager[Execute]]] = {"postgresql": _postgresql}
+@asynccontextmanager
+async def _mysql(url: str) -> AsyncIterator[Execute]:
+    (prefix,) = parse_qs(urlsplit(url).query)["prefix"]
+    connection = await asyncmy.connect(**address_of(url))
+    cursor = connection.cursor()
+    await cursor.execute("set session transaction isolation level read committed")
+    await connection.begin()
+    try:
+        yield lambda text: cursor.execute(text.replace("perdure_", prefix).replace(" key ", " `key` "))
+        await connection.rollback()
+    finally:
+        await connection.ensure_closed()
+
+
+_STRANGERS: dict[str, Callable[[str], AbstractAsyncContextManager[Execute]]] = {
+    "postgresql": _postgresql,
+    "mariadb": _mysql,
+    "mysql": _mysql,
+}
 
 LOCKING = tuple(_STRANGERS)
 """Kinds of stores whose rows a stranger can keep locked."""

@@ -167,3 +167,13 @@ async def test_a_sealed_store_takes_nothing_whatever_the_snapshot_shows(client: 
         await client.backend.seal("sqlite:///elsewhere.db")
         with pytest.raises(StoreSealed, match="elsewhere"):
             await client.using(connection).start(hello, "world")
+
+
+async def test_the_seal_waits_for_open_transactions(client: Client, database: Database) -> None:
+    async with transaction(database) as connection:
+        await client.using(connection).start(hello, "world")
+        with pytest.raises(StoreUnavailable, match="open transaction"):
+            await client.backend.seal("sqlite:///elsewhere.db")
+
+    await client.backend.seal("sqlite:///elsewhere.db")
+    assert len([each async for each in client.list()]) == 1

@@ -4,6 +4,9 @@ Their isolation is REPEATABLE READ, if they haven't chosen: what a plain select 
 isn't there locks the gap, and with it the ids of others. So what is there is looked for by a plain select, locked, and must have the
 revision that was read; what isn't there is inserted, and a key that is there already tells the rest.
 
+A share of the latch (writing.py) keeps the store from being sealed (moved) before the transaction has ended: the move would miss what
+it writes.
+
 Nobody can be told of the commit: workers find what it brings by looking, within a second.
 """
 
@@ -24,6 +27,7 @@ from perdure.backends.joining.loan import Lender, Loan, OnLoop
 from perdure.backends.joining.servers import check_origin
 from perdure.backends.mysql.dialect import MYSQL
 from perdure.backends.mysql.options import MysqlOptions
+from perdure.backends.mysql.writing import SHARE_LATCH
 from perdure.backends.network.link import Conflict
 from perdure.backends.sql.dialect import insert
 from perdure.backends.sql.network_tables import NetworkTables
@@ -36,6 +40,7 @@ from perdure.errors import StoreUsageError
 _TAKEN = "asyncmy's Connection, and connections and sessions of SQLAlchemy on asyncmy and PyMySQL"
 _DRIVERS = frozenset(f"{name}+{driver}" for name in ("mysql", "mariadb") for driver in ("asyncmy", "pymysql"))
 
+_SEAL = "select target from perdure_seal lock in share mode"
 _IS_THERE = "select 1 from perdure_instances where instance_id = ?"
 _STILL_AS_READ = "select 1 from {} where key = ? and revision = ? for update"
 
@@ -70,6 +75,7 @@ class MysqlVisit:
             lambda problem: _number(problem) in _ELSEWHERE,
             " (and the store's prefix be that of the tables there)",
         )
+        self._session.execute(SHARE_LATCH)
 
     def tables(self) -> LentTables:
         return LentTables(self._session)
@@ -98,6 +104,11 @@ class LentTables(NetworkTables):
                 self._execute(
                     _statement(kind), row if kind.what != "update" else (*row[kind.keys :], *row[: kind.keys])
                 )
+
+    def seal_target(self) -> str | None:
+        """By a locking read: the transaction may show the store as it was before it was sealed."""
+        found = self._execute(_SEAL).fetchone()
+        return None if found is None else str(found[0])
 
     def keep_others_out(self) -> None:
         raise NotImplementedError  # nobody seals a store in a transaction of the user's

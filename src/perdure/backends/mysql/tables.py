@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perdure.backends.mysql.session import MysqlSession
-from perdure.backends.mysql.writing import statements_of
+from perdure.backends.mysql.writing import SHARE_LATCH, TAKE_LATCH, statements_of
 from perdure.backends.sql.network_tables import NetworkTables
 from perdure.backends.sql.plan import Plan
 
@@ -17,8 +17,13 @@ class MysqlTables(NetworkTables):
 
     def write_plan(self, plan: Plan, *, is_last: bool) -> None:
         session = self._mysql
-        statements = statements_of(plan, self.generation, session.text_of, session.literal)
+        row = "" if session.is_mariadb else "row"
+        statements = statements_of(plan, self.generation, session.text_of, session.literal, row=row)
         session.write(statements, commits=is_last)
 
     def keep_others_out(self) -> None:
-        """Nobody who has begun to write can be waited for here without committing: see docs/moving.md."""
+        self._mysql.execute(TAKE_LATCH)
+
+    def _check_generation(self) -> None:
+        self._mysql.execute(SHARE_LATCH)
+        super()._check_generation()
