@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.fleet import Service
+from tests.chaos.fleet import LockedFile, Server, Service
 from tests.chaos.run import Plan, run
 
 
@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument("--kill-every", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--lease", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument("--freeze-every", type=float, metavar="SECONDS", help="SIGSTOP for longer than a lease")
+    parser.add_argument(
+        "--patience", type=float, default=90.0, metavar="SECONDS", help="for the rest, when nobody is killed"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--server", metavar="NAME", help="as scripts/services calls it, with $PERDURE_SERVICES_FOLDER set"
@@ -40,12 +43,19 @@ def main() -> int:
         server_kill_at=asked.kill_server_at,
         server_away_seconds=asked.server_away,
         seed=asked.seed,
+        patience_seconds=asked.patience,
     )
     folder = Path(tempfile.mkdtemp(prefix="perdure-chaos-"))
     print(f"logs and witness: {folder}", flush=True)
-    report = asyncio.run(run(asked.url, folder, plan, Service(asked.server) if asked.server else None))
+    report = asyncio.run(run(asked.url, folder, plan, _server_of(asked.url, asked.server)))
     print(report)
     return 1 if report.problems else 0
+
+
+def _server_of(url: str, name: str | None) -> Server | None:
+    if url.startswith("sqlite:///"):
+        return LockedFile(Path(url.removeprefix("sqlite:///").partition("?")[0]))
+    return Service(name) if name else None
 
 
 if __name__ == "__main__":

@@ -70,7 +70,9 @@ async def audit(
     problems += [*told_problems(seen, expected), *leases.problems()]
     waits = waits_after_deaths(seen, leases)
     problems += [
-        f"{wait}: more than {longest_wait_seconds:.1f} s" for wait in waits if wait.seconds > longest_wait_seconds
+        f"{wait}: more than {longest_wait_seconds:.1f} s"
+        for wait in waits
+        if wait.needless_seconds > longest_wait_seconds
     ]
     problems += log_problems(folder, most_lines=most_log_lines)
     return Report(
@@ -80,10 +82,15 @@ async def audit(
             "killed workers": len(leases.deaths),
             "leases": sum(len(each) for each in leases.of_thing.values()),
             "taken over from the dead": len(waits),
-            "longest wait after a death": f"{waits[0].seconds:.2f} s" if waits else "-",
+            "longest wait after a death": _longest(wait.seconds for wait in waits),
+            "while others had their hands free": _longest(wait.needless_seconds for wait in waits),
             "most warnings of one process": most_warnings(folder),
         },
     )
+
+
+def _longest(seconds: Iterable[float]) -> str:
+    return f"{max(seconds, default=0.0):.2f} s"
 
 
 def instance_problems(instances: Iterable[Instance], expected: Mapping[str, int]) -> Iterator[str]:

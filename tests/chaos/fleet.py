@@ -6,8 +6,10 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -52,7 +54,30 @@ class Service:
         # With its URL in the environment, `start` would take the server for somebody else's.
         env = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_TEST_")}
         command = [str(_ROOT / "scripts/services"), verb, self._name]
-        subprocess.run(command, env=env, check=True, capture_output=True)
+        done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+
+
+class LockedFile:
+    """SQLite has no server: as good as away is a file whose lock another program keeps."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def restart(self) -> None:
+        self.kill()
+        time.sleep(1.5)
+        self.start()
+
+    def kill(self) -> None:
+        self._connection = sqlite3.connect(self._path, timeout=20, isolation_level=None, check_same_thread=False)
+        self._connection.execute("begin immediate")
+
+    def start(self) -> None:
+        assert self._connection is not None
+        self._connection.close()
 
 
 class Fleet:

@@ -7,7 +7,8 @@ A worker *holds* a lease from the moment that it hears of it until the first of:
 - its last answered heartbeat, counted from before it was asked, is a lease ago: from then on the store may take over.
 
 Each of these comes before the store can lease the thing to somebody else, who hears of it later still: so if the next lease on
-the same thing is heard of while one is held, the store has given it out twice.
+the same thing is heard of while one is held, the store has given it out twice. But for a process that stood still, and hears
+of a lease only when its own time is over: that one is held by nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from itertools import pairwise
 
 from tests.chaos.witness import (
     Announced,
+    Asked,
     AttemptBegan,
     Beaten,
     GivesUp,
@@ -40,9 +42,12 @@ class Lease:
         self.parent = line.parent
         self.process = process
         self.worker = line.worker
+        self.asked_for_at = line.asked_at
         self.tasks_at = [line.at]
         """When it came, and came again for an instance that stayed in memory."""
         self.given_up_at = math.inf
+        self.checkpoint_asked_at = -math.inf
+        """When the store was asked last to take a checkpoint."""
         self.written: list[Written] = []
 
     @property
@@ -92,12 +97,17 @@ class Leases:
         """Every lease that was held beside another one, and every trace of one that shouldn't have been."""
         yield from self._problems
         for thing, leases in self.of_thing.items():
-            for former, latter in pairwise(leases):
+            in_time = [lease for lease in leases if lease.written or not self._is_stale(lease)]
+            for former, latter in pairwise(in_time):
                 yield from self._of_neighbours(former, latter)
             ends = [(lease, written) for lease in leases for written in lease.written if written.ends]
             if len(ends) > 1:
                 yield f"{thing}: its end was recorded {len(ends)} times, under {', '.join(str(lease) for lease, _ in ends)}"
         yield from self._attempt_problems()
+
+    def _is_stale(self, lease: Lease) -> bool:
+        """Whether its process heard of it when its time was over, as one may that stood still."""
+        return lease.since >= self._lives[lease.worker].ends_at
 
     def _of_neighbours(self, former: Lease, latter: Lease) -> Iterator[str]:
         until = self.held_until(former)
@@ -133,6 +143,9 @@ class Leases:
             case GivesUp(at=at):
                 for lease in self._of(seen, seen.line.thing, seen.line.token):
                     lease.given_up_at = min(lease.given_up_at, at)
+            case Asked(at=at):
+                for lease in self._of(seen, seen.line.thing, seen.line.token):
+                    lease.checkpoint_asked_at = at
             case Written():
                 for lease in self._of(seen, seen.line.thing, seen.line.token):
                     lease.written.append(seen.line)

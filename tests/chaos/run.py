@@ -20,7 +20,7 @@ from perdure.model.instance import State
 from tests.chaos.audit import Report, audit
 from tests.chaos.fleet import Fleet, Server
 from tests.chaos.program import approval, approval_of, expected_results, make_app, order, order_id
-from tests.chaos.witness import ServerBack, Signalled, Told, Witness
+from tests.chaos.witness import ServerBack, ServerGoes, Signalled, Told, Witness
 
 T = TypeVar("T")
 
@@ -41,8 +41,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     server_restart_at: float | None = None
     server_kill_at: float | None = None
     server_away_seconds: float = 2.0
-    spare_seconds: float = 2.0
-    """What a wait may take beyond a lease: until a housekeeper looks, and a busy machine gets to it."""
+    spare_seconds: float = 5.0
+    """What a wait may take beyond a lease. Another lease of it is for a death that nobody sees: of a worker that was given the
+    thing, too, and was killed before it heard of that."""
     seed: int = 1
     patience_seconds: float = 90.0
     """How long the rest may take when nothing is killed any more."""
@@ -53,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def longest_wait_seconds(self) -> float:
-        """After a death or an outage."""
+        """After a death, while the server is there and somebody has his hands free."""
         return self.lease_seconds + self.spare_seconds
 
     @property
@@ -125,6 +126,7 @@ async def _trouble_server(server: Server, witness: Witness, plan: Plan) -> None:
     begun_at = time.monotonic()
     for at, step in sorted(((at, step) for at, step in asked if at is not None), key=itemgetter(0)):
         await asyncio.sleep(max(0.0, begun_at + at - time.monotonic()))
+        witness.saw(ServerGoes())
         await step()
         witness.saw(ServerBack())
 

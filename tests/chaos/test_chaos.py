@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +11,9 @@ import pytest
 
 from scripts.servers import Services
 from tests import stores
-from tests.chaos.fleet import Server
+from tests.chaos.fleet import LockedFile, Server
 from tests.chaos.run import Plan, run
 
-# On a machine that does other things as well, so with much to spare: how long a wait is, is looked at by the long one.
 SHORT = Plan(
     instances=300,
     workers=3,
@@ -24,30 +21,8 @@ SHORT = Plan(
     server_restart_at=2.5,
     server_kill_at=5.5,
     server_away_seconds=1.5,
-    spare_seconds=15.0,
 )
 LONG = Plan(instances=2_000, workers=4, seconds=60.0, server_restart_at=15.0, server_kill_at=35.0)
-
-
-class LockedFile:
-    """SQLite has no server: as good as away is a file whose lock another program keeps."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-
-    def restart(self) -> None:
-        self.kill()
-        time.sleep(1.5)
-        self.start()
-
-    def kill(self) -> None:
-        self._connection = sqlite3.connect(self._path, timeout=20, isolation_level=None, check_same_thread=False)
-        self._connection.execute("begin immediate")
-
-    def start(self) -> None:
-        assert self._connection is not None
-        self._connection.close()
 
 
 class PrivateServer:

@@ -62,11 +62,19 @@ class Leased(Line, frozen=True, kw_only=True, tag=True):
     thing: Thing
     token: int
     worker: int
+    asked_at: float
     parent: str | None = None
 
 
 class GivesUp(Line, frozen=True, kw_only=True, tag=True):
     """The store is asked for what ends the lease."""
+
+    thing: Thing
+    token: int
+
+
+class Asked(Line, frozen=True, kw_only=True, tag=True):
+    """The store is asked to take a checkpoint. It may do so, and the answer reach nobody."""
 
     thing: Thing
     token: int
@@ -119,6 +127,17 @@ class Killed(Line, frozen=True, kw_only=True, tag=True):
     process: str
 
 
+class HandsFree(Line, frozen=True, kw_only=True, tag=True):
+    """A worker got less than it had asked for: when the store was asked, nothing more of the kind was to be had."""
+
+    kind: Kind
+    asked_at: float
+
+
+class ServerGoes(Line, frozen=True, kw_only=True, tag=True):
+    """The store's server is about to be stopped or killed."""
+
+
 class ServerBack(Line, frozen=True, kw_only=True, tag=True):
     """The store's server, which had been stopped or killed, answers again."""
 
@@ -129,12 +148,15 @@ AnyLine = (
     | SignsOff
     | Leased
     | GivesUp
+    | Asked
     | Written
     | AttemptBegan
     | AttemptEnded
     | Signalled
     | Told
     | Killed
+    | HandsFree
+    | ServerGoes
     | ServerBack
 )
 

@@ -25,8 +25,10 @@ from perdure.model.transition import (
 )
 from tests.chaos.witness import (
     Announced,
+    Asked,
     Beaten,
     GivesUp,
+    HandsFree,
     Kind,
     Leased,
     SignsOff,
@@ -96,6 +98,8 @@ class _Witnessed:
         at = time.monotonic()
         match transition:
             case CompleteWorkflowTask(checkpoint=checkpoint):
+                thing = self._thing(Kind.INSTANCE, transition.instance_key)
+                self._witness.saw(Asked(at=at, thing=thing, token=transition.token))
                 if transition.release or checkpoint.closing is not None:
                     self._gives_up(Kind.INSTANCE, transition.instance_key, transition.token, at)
                 for fused in transition.fused:
@@ -111,14 +115,15 @@ class _Witnessed:
     def _answered(self, transition: Transition[Any], asked_at: float, outcome: object) -> None:
         match transition, outcome:
             case ClaimTasks(), Claimed():
-                self._leased(transition.worker_key, *outcome.workflow_tasks, *outcome.activity_tasks)
+                self._leased(transition.worker_key, asked_at, *outcome.workflow_tasks, *outcome.activity_tasks)
+                self._claimed(transition, asked_at, outcome)
             case CompleteWorkflowTask(), Checkpointed():
                 self._checkpointed(transition, asked_at, outcome)
             case CompleteActivityTask(), Recorded():
                 is_end = isinstance(transition.end, (ActivityResult, ActivityFailure))
                 self._written(Kind.ACTIVITY, transition.activity_key, transition.token, asked_at, ends=is_end)
                 if outcome.workflow_task is not None and transition.offer is not None:
-                    self._leased(transition.offer.worker_key, outcome.workflow_task)
+                    self._leased(transition.offer.worker_key, asked_at, outcome.workflow_task)
             case _:
                 pass
 
@@ -134,11 +139,19 @@ class _Witnessed:
         )
         if transition.offer is not None:
             tasks = () if outcome.workflow_task is None else (outcome.workflow_task,)
-            self._leased(transition.offer.worker_key, *outcome.activities, *tasks)
+            self._leased(transition.offer.worker_key, asked_at, *outcome.activities, *tasks)
 
     # --- lines
 
-    def _leased(self, worker_key: int, *tasks: WorkflowTask | ActivityTask) -> None:
+    def _claimed(self, claim: ClaimTasks, asked_at: float, outcome: Claimed) -> None:
+        if outcome.next_due_at is not None and outcome.next_due_at <= outcome.now:
+            return  # there is more, it is said
+        if len(outcome.workflow_tasks) < claim.workflow_slots:
+            self._witness.saw(HandsFree(kind=Kind.INSTANCE, asked_at=asked_at))
+        if len(outcome.activity_tasks) < claim.activity_slots:
+            self._witness.saw(HandsFree(kind=Kind.ACTIVITY, asked_at=asked_at))
+
+    def _leased(self, worker_key: int, asked_at: float, *tasks: WorkflowTask | ActivityTask) -> None:
         for task in tasks:
             if isinstance(task, ActivityTask):
                 thing, parent = Thing(Kind.ACTIVITY, task.activity_key, task.instance_id), None
@@ -146,11 +159,15 @@ class _Witnessed:
                 thing, parent = Thing(Kind.INSTANCE, task.instance_key, task.instance_id), task.parent
             self._names[thing.key] = task.instance_id
             parent_id = None if parent is None else parent.instance_id
-            self._witness.saw(Leased(thing=thing, token=task.token, worker=worker_key, parent=parent_id))
+            self._witness.saw(
+                Leased(thing=thing, token=task.token, worker=worker_key, asked_at=asked_at, parent=parent_id)
+            )
 
     def _gives_up(self, kind: Kind, key: int, token: int, at: float) -> None:
-        self._witness.saw(GivesUp(at=at, thing=Thing(kind, key, self._names[key]), token=token))
+        self._witness.saw(GivesUp(at=at, thing=self._thing(kind, key), token=token))
 
     def _written(self, kind: Kind, key: int, token: int, asked_at: float, **more: Any) -> None:
-        thing = Thing(kind, key, self._names[key])
-        self._witness.saw(Written(thing=thing, token=token, asked_at=asked_at, **more))
+        self._witness.saw(Written(thing=self._thing(kind, key), token=token, asked_at=asked_at, **more))
+
+    def _thing(self, kind: Kind, key: int) -> Thing:
+        return Thing(kind, key, self._names[key])

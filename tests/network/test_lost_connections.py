@@ -95,6 +95,21 @@ async def persisted_count(backend: Backend) -> dict[State, int]:
             await asyncio.sleep(0.02)
 
 
+async def test_all_of_a_batch_hear_that_its_connection_broke(machines: Machines) -> None:
+    """Also those that are written by themselves, after the others."""
+    machine = await machines.start()
+    worker = await under_test(machine.backend).worker()
+    await asyncio.gather(*(machine.backend.commit(builders.create(f"order-{number}")) for number in range(2)))
+    machine.proxy.is_down = True
+    machine.proxy.cut()
+
+    outcomes = await asyncio.gather(
+        machine.backend.commit(builders.create("new")), worker.claim(), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, StoreUnavailable]
+
+
 async def test_a_black_hole_is_given_up_after_the_time_out(machines: Machines) -> None:
     machine = await machines.start(timeout_seconds=0.5)
     machine.proxy.swallow(asks=True, answers=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from perdure.backends.network.backend import NetworkBackend
+from perdure.backends.network.link import Conflict
+from perdure.backends.rules.claiming import claim_tasks
+from perdure.backends.unit.chore import Chore
+from perdure.backends.unit.unit import Unit
 from perdure.errors import StoreUnavailable
 from perdure.model.instance import State
 from perdure.model.transition import (
     Administered,
     Appended,
+    Claimed,
+    ClaimTasks,
     Created,
     Existing,
     Heartbeat,
@@ -137,3 +144,53 @@ async def terminate(machine: Machine, instance_id: str) -> None:
 async def remove(machine: Machine, instance_id: str) -> None:
 
     assert isinstance(await machine.backend.commit(Remove(instance_id=instance_id)), Administered)
+
+
+async def test_a_claim_that_a_conflict_cuts_short_says_that_there_is_more(machines: Machines) -> None:
+    """Else its worker would wait for a hint, with its hands free."""
+    backend = (await machines.start()).backend
+    assert isinstance(backend, NetworkBackend)
+    store = under_test(backend)
+    worker = await store.worker()
+    for number in range(8):
+        await store.create(f"order-{number}")
+    claim = ClaimTasks(
+        worker_key=worker.key,
+        workflow_queues=worker.start.workflow_queues,
+        workflow_slots=8,
+        workflow_names=worker.start.workflow_names,
+        activity_queues=(),
+        activity_slots=0,
+        activity_names=frozenset(),
+    )
+
+    def claim_at_second_attempt(unit: Unit) -> Claimed:
+        if not unit.conflicts:
+            raise Conflict("somebody was faster")
+        return claim_tasks(unit, claim)
+
+    claimed = await backend._at_desk.submit(Chore(claim_at_second_attempt))
+
+    assert [task.instance_id for task in claimed.workflow_tasks] == ["order-0", "order-1"]
+    assert claimed.next_due_at <= claimed.now
+    assert len(await worker.claim_workflow_tasks()) == 6
+
+
+async def test_who_is_too_late_again_and_again_is_soon_tried_alone(machines: Machines) -> None:
+    backend = (await machines.start()).backend
+    assert isinstance(backend, NetworkBackend)
+    tried: Counter[str] = Counter()
+
+    def is_in_time(_: Unit) -> None:
+        tried["in time"] += 1
+
+    def is_too_late(_: Unit) -> None:
+        tried["too late"] += 1
+        if tried["too late"] < 8:
+            raise Conflict("somebody was faster")
+
+    answers = [backend._at_desk.submit(Chore(change)) for change in (is_in_time, is_too_late)]
+    for answer in answers:
+        await answer
+
+    assert tried == {"in time": 3, "too late": 8}

@@ -99,7 +99,7 @@ class CommitterThread(Generic[E]):
         while not self._is_ending or self.backlog:
             if not self.backlog:
                 self.receive()
-            self._drain_inbox()
+            self.drain_inbox()
             if self.backlog:
                 self.carry_out(self.backlog.take())
         try:
@@ -107,7 +107,8 @@ class CommitterThread(Generic[E]):
         finally:
             self._closed.set_result(None)
 
-    def _drain_inbox(self) -> None:
+    def drain_inbox(self) -> None:
+        """Take what has come."""
         while True:
             try:
                 self.take(self.inbox.get_nowait())

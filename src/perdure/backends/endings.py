@@ -21,6 +21,10 @@ from perdure.model.task import PendingPayload
 LOSSES_IN_A_ROW = 5
 """The fifth loss with its worker ends an activity, and makes an instance stuck (E4) whose workflow task was out."""
 
+LOSSES_OF_A_SUSPECT = 3
+"""From so many on it may be the instance that takes its workers with it: a worker is given one such at a time, so that those
+who were only beside it lose no fourth one for its sake."""
+
 DEAD_WORKERS_KEPT: Micros = 3600 * 1_000_000
 """How long the row of a dead worker stays for operators to see."""
 

@@ -114,6 +114,13 @@ class Backlog:
     def add(self, jobs: Iterable[Job]) -> None:
         self._jobs.extend(jobs)
 
+    def take_if(self, is_wanted: Callable[[Job], bool]) -> list[Job]:
+        """Those that are wanted; the others keep their places."""
+        found = [job for job in self._jobs if is_wanted(job)]
+        if found:
+            self._jobs = deque(job for job in self._jobs if job not in found)
+        return found
+
     def put_back(self, jobs: list[Job]) -> None:
         """These come first again: they didn't fit into the batch."""
         self._jobs.extendleft(reversed(jobs))

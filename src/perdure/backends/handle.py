@@ -99,7 +99,8 @@ class RowBackend(Generic[H]):
         return key
 
     async def beat(self, worker_key: int) -> Beat:
-        return await self._write(lambda unit: lives.beat(unit, worker_key), when_sealed=True)
+        chore = Chore(lambda unit: lives.beat(unit, worker_key), when_sealed=True, is_urgent=True)
+        return cast("Beat", await self._at_desk.submit(chore))
 
     async def stop_worker(self, worker_key: int) -> None:
         await self._write(lambda unit: lives.stop_worker(unit, worker_key), when_sealed=True)

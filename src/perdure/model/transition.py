@@ -312,8 +312,9 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimTasks(Transition[Claimed], frozen=True, kw_only=True):
     """Lease due work: highest priority first, then the oldest instance.
 
-    Instances that the worker holds already (in memory, idle) come too when something is due for them. Names that the
-    worker doesn't know stay for others; `versions` None takes every version.
+    Instances that the worker holds already (in memory, idle) come too when something is due for them. Of those whose
+    workflow task was lost with three workers in a row, or more, a worker has one at a time. Names that the worker doesn't
+    know stay for others; `versions` None takes every version.
     """
 
     worker_key: int

@@ -13,7 +13,7 @@ from perdure.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreSealed
 T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0
+_LONGEST_SECONDS = 2.0
 
 HOPELESS = (StoreSealed, SchemaMismatch)
 """No waiting helps: the worker ends with these."""

@@ -6,15 +6,20 @@ import asyncio
 import logging
 
 from perdure.backends.protocol import Backend
-from perdure.clock import new_dice
+from perdure.clock import Micros, new_dice
 from perdure.errors import StoreError
 from perdure.worker.backoff import HOPELESS, Backoff
 
 _SECONDS_BETWEEN = 3.0
+_SPREAD_SECONDS = 0.5
+"""Over which those who all know when a lease lapses come one after the other; whoever is later finds it done."""
 
 
 async def keep_house(backend: Backend, logger: logging.Logger) -> None:
-    """Housekeeping at once, for what a killed worker left, and then every few seconds; workers don't do it in step."""
+    """Housekeeping at once, for what a killed worker left, and then every few seconds; workers don't do it in step.
+
+    And as soon as a worker's lease lapses that hasn't been heard of: what it held waits no longer than that.
+    """
     backoff = Backoff(logger, "housekeeping")
     dice = new_dice()
     while True:
@@ -28,4 +33,12 @@ async def keep_house(backend: Backend, logger: logging.Logger) -> None:
         backoff.worked()
         if done.workers_lost:
             logger.warning("%d workers were lost, with %d running activities", done.workers_lost, done.activities_lost)
-        await asyncio.sleep(_SECONDS_BETWEEN * dice.uniform(0.5, 1.5))
+        await asyncio.sleep(pause_seconds(done.next_lapse_in, dice.random()))
+
+
+def pause_seconds(next_lapse_in: Micros | None, chance: float) -> float:
+    """Until the next round; `chance`, from 0 to 1, is what keeps workers apart."""
+    regular = _SECONDS_BETWEEN * (0.5 + chance)
+    if next_lapse_in is None:
+        return regular
+    return min(regular, next_lapse_in / 1_000_000 + _SPREAD_SECONDS * (0.1 + chance))

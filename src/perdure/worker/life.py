@@ -214,9 +214,9 @@ class Life:
 
     async def _serve(self, served: Callable[[LifeEnd], None]) -> None:
         async with self._group as group:
-            poller = group.create_task(self._guarded(self._poller.run()))
+            poller = self._begin(self._poller.run())
             services = [
-                group.create_task(self._guarded(keep_house(self._has.backend, self._has.logger))),
+                self._begin(keep_house(self._has.backend, self._has.logger)),
                 group.create_task(self._await_stop()),
             ]
             try:
@@ -265,7 +265,8 @@ class Life:
                 async with asyncio.timeout(_SIGN_OFF_SECONDS):
                     await self._has.backend.stop_worker(self._key)
         except (StoreError, TimeoutError) as problem:
-            self._has.logger.warning("giving the leases back failed, they end with their time: %s", problem)
+            why = str(problem) or f"no answer within {_SIGN_OFF_SECONDS:g} s"
+            self._has.logger.warning("giving the leases back failed, they end with their time: %s", why)
         await self._keeper.stop()
 
     async def _await_stop(self) -> None:
@@ -275,9 +276,13 @@ class Life:
     # --- for those who live in it
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._group.create_task(self._guarded(job))
+        task = self._begin(job)
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
+        return task
+
+    def _begin(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(self._guarded(job))
         task.add_done_callback(lambda _: job.close())  # a task that is cancelled before it begins leaves it unawaited
         return task
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from perdure.backends.admission import Rank, admit, next_permit_at, permits, take
+from perdure.backends.endings import LOSSES_OF_A_SUSPECT
 from perdure.backends.memory.lines import Line, in_order
 from perdure.backends.memory.rows import ActivityRow, InstanceRow, WorkerRow
 from perdure.backends.memory.tables import Tables
@@ -24,9 +25,9 @@ def claim_tasks(tables: Tables, transition: ClaimTasks, now: Micros) -> Claimed:
     activity_lines = _activity_lines(tables, transition.activity_queues, transition.activity_names)
     for line in (*instance_lines, *activity_lines.values()):
         line.advance(now)
-    workflow_tasks = _claim_workflow_tasks(tables, worker, instance_lines, transition.workflow_slots, now)
+    workflow_tasks, has_left = _claim_workflow_tasks(tables, worker, instance_lines, transition.workflow_slots, now)
     activity_tasks = _claim_activities(tables, worker, activity_lines, transition.activity_slots, now)
-    worker.next_due_at = _next_due_at(tables, instance_lines, activity_lines, transition, now)
+    worker.next_due_at = now if has_left else _next_due_at(tables, instance_lines, activity_lines, transition, now)
     return Claimed(
         workflow_tasks=workflow_tasks,
         activity_tasks=activity_tasks,
@@ -62,15 +63,27 @@ def _accepts(versions: frozenset[str] | None, version: str | None) -> bool:
 
 def _claim_workflow_tasks(
     tables: Tables, worker: WorkerRow, lines: Sequence[Line], slots: int, now: Micros
-) -> tuple[WorkflowTask, ...]:
+) -> tuple[tuple[WorkflowTask, ...], bool]:
+    """The tasks, and whether suspects were left for later."""
     if slots <= 0:
-        return ()
+        return (), False
     tasks: list[WorkflowTask] = []
+    left: list[InstanceRow] = []
     for key in in_order(lines):
-        tasks.append(lease_instance(tables, worker, tables.instances[key], now))
+        row = tables.instances[key]
+        if _is_suspect(row) and any(some.claimed and _is_suspect(some) for some in worker.instances.values()):
+            left.append(row)
+            continue
+        tasks.append(lease_instance(tables, worker, row, now))
         if len(tasks) == slots:
             break
-    return tuple(tasks)
+    for row in left:
+        tables.place_instance(row, now)
+    return tuple(tasks), bool(left)
+
+
+def _is_suspect(row: InstanceRow) -> bool:
+    return row.lost >= LOSSES_OF_A_SUSPECT
 
 
 def may_begin(tables: Tables, worker: WorkerRow, start: CreateInstance, now: Micros) -> bool:
@@ -135,6 +148,8 @@ def _pending(row: InstanceRow) -> tuple[PendingEvent, ...]:
 def hand_back_workflow_task(tables: Tables, offer: Offer | None, row: InstanceRow, now: Micros) -> WorkflowTask | None:
     """The instance's next workflow task, if it is due and the committing worker may have it."""
     if offer is None or not offer.workflow_task or not row.is_running or row.suspended or row.claimed:
+        return None
+    if _is_suspect(row):
         return None
     worker = alive(tables, offer.worker_key)
     if worker is None or row.wake_at is None or row.wake_at > now:

@@ -58,8 +58,13 @@ def housekeep(tables: Tables, now: Micros) -> Housekeeping:
         pass_deadline(tables, tables.instances[key], now)
         deadlines += 1
     _forget(tables, now)
+    lapses_at = min((worker.lease_until for worker in tables.workers.values() if not worker.is_dead), default=None)
     return Housekeeping(
-        workers_lost=len(lost), activities_lost=activities_lost, activities_expired=expired, deadlines_passed=deadlines
+        workers_lost=len(lost),
+        activities_lost=activities_lost,
+        activities_expired=expired,
+        deadlines_passed=deadlines,
+        next_lapse_in=None if lapses_at is None else lapses_at - now,
     )
 
 

@@ -31,7 +31,9 @@ from perdure.errors import StoreUnavailable
 from perdure.model.transition import ClaimTasks, Existing, Heartbeat, NotAppended, NotRemoved, Rejected
 
 _CONFLICTS = 6
-"""As often a batch is applied again before it is halved: somebody always wins, but not always the same one."""
+"""As often a job is applied again before it fails: somebody always wins, but not always the same one."""
+_CONFLICTS_OF_MANY = 2
+"""As often several are before they are halved: of a thousand signals to busy instances one is always too late."""
 _PAUSE_SECONDS = 0.002
 _MEASURE_SECONDS = 10.0
 
@@ -113,6 +115,8 @@ class Writer(CommitterThread[None]):
         except BaseException as problem:
             self._fail(batch, problem)
             return
+        self._try_all([job for job in batch if _is_urgent(job)])
+        batch = [job for job in batch if not _is_urgent(job)]
         # What locks rows, or writes directly, takes a transaction of several round trips: the others don't wait for that.
         self._try_all([job for job in batch if not _takes_long(job)])
         self._try_all([job for job in batch if _takes_long(job)])
@@ -153,8 +157,14 @@ class Writer(CommitterThread[None]):
             self.tell(idle, Wakes(), False)
         return [job for job in batch if job.outcome is None]
 
+    def _let_pass(self) -> None:
+        """What is urgent: a batch that has to be tried again and again may take longer than a lease lasts."""
+        self.drain_inbox()
+        self._try_all(self.backlog.take_if(_is_urgent))
+
     def _try(self, part: list[Job], halves: Halves[Job], *, is_fresh: bool = False) -> None:
-        for conflicts in range(1, _CONFLICTS + 1):
+        for conflicts in range(1, (_CONFLICTS if len(part) == 1 else _CONFLICTS_OF_MANY) + 1):
+            self._let_pass()
             self._unit.conflicts = conflicts - 1
             applying = _Applying(self._unit, part)
             try:
@@ -269,6 +279,10 @@ class _Applying:
             if unit.changes.bytes > LARGEST_BYTES:
                 break
         self.culprit = None
+
+
+def _is_urgent(job: Job) -> bool:
+    return type(job.work) is Chore and job.work.is_urgent
 
 
 def _takes_long(job: Job) -> bool:

@@ -146,11 +146,14 @@ class Buffer:
             return [member for _, member in self._merged(span, ())]
         return [member for _, member in self.read([span])[0]]
 
-    def glance(self, keys: Sequence[bytes]) -> None:
-        """Look where anything is due at all, so that `members` needn't ask for each of them."""
+    def glance(self, keys: Sequence[bytes]) -> list[int | None]:
+        """The lowest stored score of each, so that `members` needn't ask for those where nothing is due."""
         commands = [("ZRANGEBYSCORE", key, "-inf", "+inf", "WITHSCORES", "LIMIT", 0, 1) for key in keys]
-        for key, stored in zip(keys, read(self.client, commands), strict=True):
-            self._first[key] = int(float(stored[1])) if stored else _HIGHEST + 1
+        found = [int(float(stored[1])) if stored else None for stored in read(self.client, commands)]
+        self._first.update(
+            (key, _HIGHEST + 1 if score is None else score) for key, score in zip(keys, found, strict=True)
+        )
+        return found
 
     def read(self, spans: Sequence[Span], more: Sequence[Command] = ()) -> list[Any]:
         """Scores and members of each span, in order, and what other commands give, all of one moment."""

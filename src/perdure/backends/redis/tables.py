@@ -15,6 +15,7 @@ from perdure.backends.redis.settings import GENERATION, Settings
 from perdure.backends.redis.workers import Questions, Workers
 from perdure.backends.rows import ActivityRow, InstanceRow, encode
 from perdure.backends.unit.changes import Changes
+from perdure.backends.unit.tables import House
 from perdure.clock import Micros, random_token
 from perdure.model.inspection import InstanceFilter
 
@@ -267,8 +268,8 @@ class RedisTables:
                 waiting[row.queue] = min(row.wake_at, waiting.get(row.queue, row.wake_at))
         return list(waiting.items())
 
-    def is_house_untidy(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> bool:
-        return True  # what housekeeping looks at is one glance (workers.py)
+    def look_round(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> House:
+        return House(is_untidy=True, lapses_at=self._workers.glance())
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         for member in self.buffer.members(Span(self.keys.receipts, high=now, limit=_AT_ONCE)):

@@ -78,11 +78,14 @@ class Workers:
     def all_workers(self) -> list[int]:
         return sorted(map(unpack, self._buffer.get_all(self._keys.workers)))
 
+    def glance(self) -> Micros | None:
+        """At all that housekeeping looks at; mostly nothing is due anywhere. Gives when the first lease lapses."""
+        keys = self._keys
+        places = (keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry)
+        return self._buffer.glance(places)[0]
+
     def leases_of_dead(self, since: Micros) -> list[int]:
-        keys, buffer = self._keys, self._buffer
-        # It is the first thing that housekeeping asks; mostly nothing is due anywhere.
-        buffer.glance((keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry))
-        return list(self._holding(map(unpack, buffer.members(Span(keys.dead)))))
+        return list(self._holding(map(unpack, self._buffer.members(Span(self._keys.dead)))))
 
     def lapsed_workers(self, now: Micros) -> list[int]:
         return [*map(unpack, self._buffer.members(Span(self._keys.alive, high=now)))]

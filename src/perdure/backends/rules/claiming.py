@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
+
+import msgspec
 
 from perdure.backends.admission import admit, next_permit_at
-from perdure.backends.rows import ActivityRow
+from perdure.backends.endings import LOSSES_OF_A_SUSPECT
+from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.rules.handback import promote_activities
 from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
 from perdure.backends.rules.queueing import promote_instances
@@ -28,11 +32,23 @@ def claim_tasks(unit: Unit, transition: ClaimTasks) -> Claimed:
     survey = unit.tables.survey(transition, unit.now)
     workflow_tasks: tuple[WorkflowTask, ...] = ()
     activity_tasks: tuple[ActivityTask, ...] = ()
+    has_left = False
     if survey.has_workflow_task and transition.workflow_slots > 0:
-        workflow_tasks = _claim_workflow_tasks(unit, transition)
+        workflow_tasks, has_left = _claim_workflow_tasks(unit, transition)
     if survey.has_activity and transition.activity_slots > 0:
         activity_tasks = _claim_activities(unit, transition)
+    if (
+        has_left
+        or _is_cut_short(unit, transition.workflow_slots, len(workflow_tasks))
+        or _is_cut_short(unit, transition.activity_slots, len(activity_tasks))
+    ):
+        survey = msgspec.structs.replace(survey, next_due_at=unit.now)
     return _claimed(unit, transition, workflow_tasks, activity_tasks, survey)
+
+
+def _is_cut_short(unit: Unit, asked: int, got: int) -> bool:
+    """Whether there may be more, which conflicts kept the claim from taking."""
+    return got == unit.claimable(asked) < asked
 
 
 def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | None:
@@ -48,9 +64,23 @@ def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | 
     return _claimed(unit, transition, (), (), survey)
 
 
-def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowTask, ...]:
-    tables, now = unit.tables, unit.now
+def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[tuple[WorkflowTask, ...], bool]:
+    """The tasks, and whether suspects were left for later."""
     slots = unit.claimable(transition.workflow_slots)
+    suspects = _Suspects(unit, transition.worker_key)
+    tasks: list[WorkflowTask] = []
+    for row in _due_instances(unit, transition, slots):
+        task = lease_instance(unit, transition.worker_key, row) if suspects.admit(row) else None
+        if task is not None:
+            tasks.append(task)
+            if len(tasks) == slots:
+                break
+    return tuple(tasks), suspects.are_left
+
+
+def _due_instances(unit: Unit, transition: ClaimTasks, slots: int) -> Iterator[InstanceRow]:
+    """What the worker holds, and what nobody does, in the order of claims."""
+    tables, now = unit.tables, unit.now
     held = tables.held_instances(transition.worker_key, now, slots)
     found = [held]
     unit.reread(key for _, key in held)
@@ -59,16 +89,37 @@ def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[WorkflowT
         names, versions = transition.workflow_names, transition.versions
         found.append(tables.ready_instances(queue, names, versions, slots + _FEW, lock=True))
     unit.prefetch((), (key for places in found for _, key in places), ())
-    tasks: list[WorkflowTask] = []
     for _, key in heapq.merge(*found):
         row = unit.instance(key)
         assert row is not None
-        task = lease_instance(unit, transition.worker_key, row)
-        if task is not None:
-            tasks.append(task)
-            if len(tasks) == slots:
-                break
-    return tuple(tasks)
+        yield row
+
+
+class _Suspects:
+    """Those that may take their workers with them: a worker has one at a time."""
+
+    def __init__(self, unit: Unit, worker_key: int) -> None:
+        self._unit = unit
+        self._worker_key = worker_key
+        self._has_one: bool | None = None
+        self.are_left = False
+
+    def admit(self, row: InstanceRow) -> bool:
+        if row.lost < LOSSES_OF_A_SUSPECT:
+            return True
+        if self._has_one is None:
+            self._has_one = self._is_at_one()
+        if self._has_one:
+            self.are_left = True
+            return False
+        self._has_one = True
+        return True
+
+    def _is_at_one(self) -> bool:
+        claimed = self._unit.tables.claimed_of_worker(self._worker_key)
+        self._unit.prefetch((), claimed, ())
+        rows = (self._unit.instance(key) for key in claimed)
+        return any(row is not None and row.lost >= LOSSES_OF_A_SUSPECT for row in rows)
 
 
 def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask, ...]:

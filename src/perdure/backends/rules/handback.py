@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from perdure.backends.admission import Rank, admit
+from perdure.backends.endings import LOSSES_OF_A_SUSPECT
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
 from perdure.backends.rules.queueing import serves
@@ -20,7 +21,7 @@ def hand_back_workflow_task(unit: Unit, offer: Offer | None, row: InstanceRow) -
     """The instance's next workflow task, if it is due and the committing worker may have it."""
     if offer is None or not offer.workflow_task or row.wake_at is None or row.wake_at > unit.now:
         return None
-    if row.state or row.suspended or row.claimed:
+    if row.state or row.suspended or row.claimed or row.lost >= LOSSES_OF_A_SUSPECT:
         return None
     settings = unit.worker(offer.worker_key)
     if settings is None:

@@ -13,8 +13,9 @@ from perdure.backends.rules.attempts import expire, lose_attempt, release_attemp
 from perdure.backends.rules.closing import release
 from perdure.backends.rules.operators import pass_deadline
 from perdure.backends.rules.stuck import stick
-from perdure.backends.unit.tables import WorkerRow
+from perdure.backends.unit.tables import House, WorkerRow
 from perdure.backends.unit.unit import Unit
+from perdure.clock import Micros
 
 _encode = msgspec.msgpack.Encoder().encode
 _LAST_WORDS = 60 * 1_000_000
@@ -65,8 +66,10 @@ def give_leases_back(unit: Unit, worker_key: int) -> None:
 def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
     """`lost_workers` are dead though their leases haven't lapsed."""
     unit.flush()
-    if not lost_workers and not _is_untidy(unit):
-        return Housekeeping()
+    now = unit.now
+    house = unit.tables.look_round(now, died_since=now - _LAST_WORDS, workers_before=now - DEAD_WORKERS_KEPT)
+    if not lost_workers and not house.is_untidy:
+        return Housekeeping(next_lapse_in=_left(unit, house))
     # First, for afterwards they would be found again, with all that this batch itself is about to end.
     left = unit.tables.leases_of_dead(unit.now - _LAST_WORDS)
     lost = {*unit.tables.lapsed_workers(unit.now), *lost_workers}
@@ -81,13 +84,12 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
         activities_lost=activities_lost,
         activities_expired=expired,
         deadlines_passed=passed,
+        next_lapse_in=0 if lost or left else _left(unit, house),  # there may be more of them than one batch can end
     )
 
 
-def _is_untidy(unit: Unit) -> bool:
-    """Mostly nothing is to be done anywhere, and one question says so."""
-    now = unit.now
-    return unit.tables.is_house_untidy(now, died_since=now - _LAST_WORDS, workers_before=now - DEAD_WORKERS_KEPT)
+def _left(unit: Unit, house: House) -> Micros | None:
+    return None if house.lapses_at is None else max(0, house.lapses_at - unit.now)
 
 
 def _forget(unit: Unit) -> None:

@@ -99,7 +99,9 @@ class DrivenSession(ABC):
             self.is_in_transaction = False
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
-        assert self._loop is not None
+        if self._loop is None:  # it was lost with what the same batch did before
+            doing.close()
+            raise ConnectionError("the connection isn't open")
         return self._loop.run(doing, self._timeout_seconds)
 
     # --- statements
@@ -139,8 +141,8 @@ class DrivenSession(ABC):
             try:
                 self.run(self.control("rollback"))
             except Exception:
-                assert self._loop is not None
-                self._loop.call(self.abort)
+                if self._loop is not None:
+                    self._loop.call(self.abort)
 
     @contextmanager
     def snapshot(self) -> Generator[None]:

@@ -144,13 +144,14 @@ ANSWER_QUESTION = "update perdure_questions set reply = ? where id = ? and reply
 DELETE_QUESTION = "delete from perdure_questions where id = ?"
 FORGET_QUESTIONS = "delete from perdure_questions where expires_at <= ?"
 
-IS_HOUSE_UNTIDY = """select exists (select 1 from perdure_workers where is_alive = 1 and lease_until <= ?)
+LOOK_ROUND = """select exists (select 1 from perdure_workers where is_alive = 1 and lease_until <= ?)
     or exists (select 1 from perdure_activities where expires_at is not null and worker is null and expires_at <= ?)
     or exists (select 1 from perdure_instances {by_deadline}
         where deadline_at is not null and ended_at is null and deadline_at <= ?)
     or exists (select 1 from perdure_receipts where expires_at <= ?)
     or exists (select 1 from perdure_questions where expires_at <= ?)
-    or exists (select 1 from perdure_workers where is_alive = 0 and (lease_until <= ? or lease_until > ?))"""
+    or exists (select 1 from perdure_workers where is_alive = 0 and (lease_until <= ? or lease_until > ?)),
+    (select min(lease_until) from perdure_workers where is_alive = 1)"""
 
 # --- settings, blobs, the seal
 

@@ -12,7 +12,7 @@ from perdure.backends.sql.filters import Condition, conditions
 from perdure.backends.sql.inspection.instances import where_clause
 from perdure.backends.sql.lines import Table
 from perdure.backends.sql.session import Session
-from perdure.backends.unit.tables import Place, Survey, WorkerRow
+from perdure.backends.unit.tables import House, Place, Survey, WorkerRow
 from perdure.clock import Micros
 from perdure.model.inspection import InstanceFilter
 from perdure.model.transition import ClaimTasks
@@ -216,9 +216,9 @@ class SqlTables:
     def activities_of_worker(self, worker_key: int) -> list[int]:
         return self._first_column(sql.ACTIVITIES_OF_WORKER, worker_key)
 
-    def is_house_untidy(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> bool:
-        (is_untidy,) = self._execute(sql.IS_HOUSE_UNTIDY, (*[now] * 5, workers_before, died_since)).fetchone()
-        return bool(is_untidy)
+    def look_round(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> House:
+        is_untidy, lapses_at = self._execute(sql.LOOK_ROUND, (*[now] * 5, workers_before, died_since)).fetchone()
+        return House(bool(is_untidy), lapses_at)
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         self._execute(sql.FORGET_RECEIPTS, (now,))

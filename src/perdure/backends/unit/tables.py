@@ -37,6 +37,15 @@ class Survey(msgspec.Struct, frozen=True):
     """(activity key, token) of its running activities whose cancellation was requested."""
 
 
+class House(msgspec.Struct, frozen=True):
+    """What there is for housekeeping."""
+
+    is_untidy: bool
+    """Something may have to be done."""
+    lapses_at: Micros | None
+    """Until when the first of the living workers' leases holds."""
+
+
 class WorkerRow(msgspec.Struct, frozen=True):
     """A row of perdure_workers, in the order of its columns."""
 
@@ -183,8 +192,8 @@ class Tables(Protocol):
 
     def activities_of_worker(self, worker_key: int) -> list[int]: ...
 
-    def is_house_untidy(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> bool:
-        """Whether there may be anything for housekeeping: so long as workers that have died since then are looked after."""
+    def look_round(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> House:
+        """What housekeeping may find: so long as workers that have died since then are looked after, that is something."""
         ...
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:

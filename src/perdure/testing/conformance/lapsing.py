@@ -10,6 +10,7 @@ from perdure.model.transition import (
     ActivityReleased,
     ActivityRetry,
     Administered,
+    Appended,
     Checkpointed,
     Heartbeat,
     Recorded,
@@ -76,6 +77,19 @@ class Lapsing:
         await store.advance(3)
         assert await worker.complete(attempt) == Recorded()
         assert isinstance(await worker.try_checkpoint(task), Checkpointed)
+
+    async def test_housekeeping_says_when_the_next_lease_lapses(self, store: StoreUnderTest) -> None:
+        """B3: so that somebody looks then."""
+        assert (await store.backend.housekeep()).next_lapse_in is None
+        await store.worker("worker-2", lease=1000)
+        dying = await store.worker(lease=2)
+        left = (await store.backend.housekeep()).next_lapse_in
+        assert left is not None
+        assert 0 < left <= store.micros(2)
+        await dies(store, dying)
+        left = (await store.backend.housekeep()).next_lapse_in
+        assert left is not None
+        assert store.micros(2) < left <= store.micros(1000)
 
     async def test_a_heartbeat_keeps_all_leases(self, store: StoreUnderTest) -> None:
         """B3: one row per worker, not one lease per task."""
@@ -164,6 +178,46 @@ class Lapsing:
         await dies(store, dying)
         await worker.run()
         assert (await store.backend.read_instance("order-1")).stuck is None
+
+    async def test_who_takes_its_workers_with_it_is_stuck_alone(self, store: StoreUnderTest) -> None:
+        """E4: after three losses in a row a worker has one such at a time, and those that were beside it go on."""
+        for name in ("poison", "beside it"):
+            await store.create(name)
+        for number in range(3):
+            dying = await store.worker(f"dying-{number}", lease=2)
+            assert len(await dying.claim_workflow_tasks()) == 2
+            await dies(store, dying)
+        for number in range(2):
+            dying = await store.worker(f"dying alone-{number}", lease=2)
+            claimed = await dying.claim()
+            assert [task.instance_id for task in claimed.workflow_tasks] == ["poison"]
+            assert claimed.next_due_at is not None
+            assert claimed.next_due_at <= claimed.now  # there is more, which comes when this one has been seen to
+            assert await dying.claim_workflow_tasks() == ()
+            await dies(store, dying)
+        worker = await store.worker("worker-2", lease=1000)
+        await worker.run()
+        assert (await store.backend.read_instance("poison")).stuck is not None
+        assert (await store.backend.read_instance("beside it")).stuck is None
+
+    async def test_one_by_one_all_that_lost_their_workers_go_on(self, store: StoreUnderTest) -> None:
+        """E4."""
+        names = [f"order-{number}" for number in range(4)]
+        for name in names:
+            await store.create(name)
+        for number in range(3):
+            await (dying := await store.worker(f"dying-{number}", lease=2)).claim_workflow_tasks()
+            await dies(store, dying)
+        worker = await store.worker("worker-2", lease=1000)
+        signalled = await store.backend.commit(builders.append_signal("order-3", offer=worker.offer()))
+        assert signalled == Appended()  # it comes in its turn
+        await store.create("new")
+        first, new = await worker.claim_workflow_tasks()
+        assert (first.instance_id, new.instance_id) == ("order-0", "new")
+        await worker.checkpoint(first)
+        for name in names[1:]:
+            assert (await worker.run()).instance_id == name
+        assert await worker.claim_workflow_tasks() == ()
 
     async def test_a_checkpoint_ends_the_row_of_losses(self, store: StoreUnderTest) -> None:
         """E4: in a row."""
