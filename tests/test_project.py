@@ -24,7 +24,7 @@ PUBLIC_NAMES = ROOT / "tests" / "public_names.txt"
 PUBLIC: list[str] = getattr(perdure, "__all__", [])
 
 MAX_FILE_LINES = 400
-LONG_FILES: dict[str, str] = {}  # "src/perdure/…": why it stays in one piece
+LONG_FILES: dict[str, str] = {"src/perdure/__init__.py": "a list of the public names"}
 
 MAX_FUNCTION_LINES = 60
 LONG_FUNCTIONS: dict[str, str] = {}  # "src/perdure/…:function": why it stays in one piece

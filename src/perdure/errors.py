@@ -9,6 +9,10 @@ PerdureError
 │   ├── EncodeError, DecodeError, PayloadTooLarge
 ├── InstanceError                 (instance_id) what a client asked of one instance can't be done
 │   ├── InstanceNotFound, InstanceAlreadyExists, InstanceNotRunning, InstanceNotFinished
+│   ├── HandlerNotFound           its workflow has no such query or update
+│   ├── NotAnswered               nobody answered in time
+│   ├── QueryFailed               the query's handler raised, or history can't be read with today's code
+│   ├── UpdateRefused, UpdateFailed, UpdateNotHandled
 │   └── WorkflowEnded             the instance didn't end with a result
 │       └── WorkflowFailed, WorkflowCancelled, WorkflowTerminated
 ├── StoreError                    the store's fault, not the workflow's
@@ -116,6 +120,44 @@ class InstanceNotRunning(InstanceError):
 
 class InstanceNotFinished(InstanceError):
     """The instance hasn't ended: there is no result yet, and it can't be removed."""
+
+
+class HandlerNotFound(InstanceError, LookupError):
+    """The workflow has no handler of this name, at this moment; `known` has those that it has."""
+
+    known: tuple[str, ...] = ()
+
+    def __init__(self, message: str, instance_id: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(message, instance_id)
+        self.known = known
+
+
+class NotAnswered(InstanceError, TimeoutError):
+    """A query or update wasn't answered in time; an update goes on. `workers` are the live ones of the instance's `queue`."""
+
+    queue: str = ""
+    workers: tuple[str, ...] = ()
+
+    def __init__(self, message: str, instance_id: str, queue: str = "", workers: tuple[str, ...] = ()) -> None:
+        super().__init__(message, instance_id)
+        self.queue = queue
+        self.workers = workers
+
+
+class QueryFailed(InstanceError):
+    """A query's handler raised; `__cause__` is its exception, rebuilt where its type is known."""
+
+
+class UpdateRefused(InstanceError):
+    """The validator refused the update, or its arguments don't fit; nothing was recorded. `__cause__` says why."""
+
+
+class UpdateFailed(InstanceError):
+    """The update was accepted, and its handler raised; `__cause__` is its exception."""
+
+
+class UpdateNotHandled(InstanceError):
+    """The instance ended, or continued as new, before it had handled the update."""
 
 
 class WorkflowEnded(InstanceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -18,6 +19,7 @@ from perdure.engine.limits import Limits
 from perdure.errors import StoreUnavailable
 from perdure.model.instance import Outcome
 from perdure.model.options import Duration
+from perdure.model.reply import Query, Reply
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.worker.worker import Worker
 
@@ -100,6 +102,15 @@ class Orchestrator(Client):
             with suppress(StoreUnavailable):
                 return await taken
         return await super()._send(asked)
+
+    async def _ask(self, instance_id: str, query: Query) -> Reply | None:
+        told = self._worker._ask(instance_id, query)
+        if told is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(query.seconds):
+                    return await told
+            return None
+        return await super()._ask(instance_id, query)
 
     async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - as Client
         return await wait_for_outcome(self.backend, instance_id, timeout, self._clock, check=self._check_worker)

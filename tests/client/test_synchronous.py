@@ -94,10 +94,31 @@ async def completed_from_outside(ctx: Context) -> str:
     return await ctx.execute_activity(leave_to_others)
 
 
+class Counter:
+    def __init__(self) -> None:
+        self.total = 0
+
+    def count(self, least: int = 0) -> int:
+        return max(self.total, least)
+
+    async def add(self, number: int) -> int:
+        self.total += number
+        return self.total
+
+
+@workflow
+async def counting(ctx: Context) -> int:
+    counter = Counter()
+    ctx.on_query(counter.count)
+    ctx.on_update(counter.add)
+    await ctx.signal_channel(go).receive()
+    return counter.total
+
+
 tokens: list[str] = []
 token_is_there = threading.Event()
 app = App(
-    workflows=[echo, waits, sad, whose, completed_from_outside],
+    workflows=[echo, waits, sad, whose, completed_from_outside, counting],
     activities=[leave_to_others],
     propagators=[ContextVarPropagator(tenant)],
 )
@@ -253,6 +274,16 @@ def test_what_cant_be_opened_is_told_by_the_first_call_and_tried_again_by_the_ne
 
 def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "perdure client"}
+
+
+def test_queries_and_updates_wait_as_well(perdure: SyncOrchestrator) -> None:
+    handle = perdure.start(counting)
+    once = handle.with_options(timeout=60, idempotency_key="once")
+    assert [once.update(Counter.add, 3), once.update(Counter.add, 3)] == [3, 3]
+    assert handle.query(Counter.count, least=2) == 3
+    handle.signal(go, "on")
+    assert handle.result() == 3
+    assert handle.query("count") == 3
 
 
 def test_a_schedule_is_made_looked_at_and_deleted(store_url: str) -> None:

@@ -29,8 +29,10 @@ from perdure.model.event import (
     SubWorkflowCompleted,
     SubWorkflowFailed,
     TimerSet,
+    UpdateRequested,
 )
 from perdure.model.failure import Failure, plain_failure
+from perdure.model.reply import Reply
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.serialization.events import decode_events, encode_events
 from perdure.serialization.failures import to_failure
@@ -84,6 +86,8 @@ class Run:
         self.activities: dict[int, NewActivity] = {}
         self.children: dict[int, StartSubWorkflow] = {}
         self.published: dict[str, bytes] = {}
+        self.replies: list[tuple[bytes, Reply]] = []
+        """To those who wait for updates, with their questions."""
         self.told: set[int] = set()
         """Open activities whose workers are told to stop."""
         self.execution_id = execution_id
@@ -119,6 +123,7 @@ class Run:
     def _keep(self, checkpoint: Checkpoint) -> None:
         assert checkpoint.position == len(self.history)
         self.checkpoints.append(checkpoint)
+        self.replies += self.execution.take_replies()
         self.history += decode_events(encode_events(checkpoint.events))
         assert self.execution.position == len(self.history)
         self.activities |= {each.number: each for each in checkpoint.activities}
@@ -148,6 +153,13 @@ class Run:
         fresh.replay(self.history)
         assert fresh.position == len(self.history)
         return fresh
+
+    def read(self) -> Execution:
+        """The execution as it stands for queries, also after its end."""
+        execution = Execution(self._task(), self.definition, self.app, outlasts_end=True)
+        _open.append(execution)
+        execution.replay(self.history)
+        return execution
 
     def replay_of(self, other: Run) -> None:
         """Replay another run's history by this one's code and App."""
@@ -194,6 +206,21 @@ class Run:
         return self.feed(
             SignalReceived(at=self.now, name=signal.name, payload=self.app.payloads.encode(value, signal.type))
         )
+
+    def update(self, name: str, *args: Any, update_id: bytes = b"update 1", is_probe: bool = False) -> Reply | None:
+        """Ask for an update; what its sender is told at once. The question is named after the update."""
+        before = len(self.replies)
+        arguments = self.app.payloads.encode(list(args))
+        self.feed(
+            UpdateRequested(
+                at=self.now, update_id=update_id, name=name, arguments=arguments, reply_to=update_id, is_probe=is_probe
+            )
+        )
+        told = [reply for question, reply in self.replies[before:] if question == update_id]
+        return told[0] if told else None
+
+    def query(self, name: str, *args: Any) -> Reply:
+        return self.execution.query(name, self.app.payloads.encode(list(args)))
 
     def to_end(self, results: Sequence[Any] = ()) -> None:
         """Complete activities in the order of their numbers (with their names in capitals), else let a timer fire."""

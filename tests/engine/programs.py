@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -88,6 +89,8 @@ def workflow_of(program: Program) -> Workflow[[], Any]:
     @workflow(name="program")
     async def interpret(ctx: Context) -> list[str]:
         interpreter = Interpreter()
+        ctx.on_query(interpreter.seen)
+        ctx.on_update(partial(interpreter.poke, ctx), validator=interpreter.check_poke, name="poke")
         await interpreter.body(ctx, program)
         return interpreter.log
 
@@ -108,6 +111,19 @@ class Interpreter:
 
     def task(self, ctx: Context, nodes: Program) -> asyncio.Task[None]:
         return asyncio.create_task(self.body(ctx, nodes))
+
+    def seen(self) -> list[str]:
+        return self.log
+
+    def check_poke(self, value: int) -> None:
+        if (len(self.log) + value) % 3 == 0:
+            raise ValueError(value)
+
+    async def poke(self, ctx: Context, value: int) -> object:
+        self.log.append(f"poked {value} {await act(ctx, 'd', value)}")
+        if value % 2:
+            await asyncio.sleep(value)
+        return self.log[-2:]
 
     async def do_act(self, ctx: Context, name: str, cancellation: str) -> object:
         return await act(ctx, name, self.log[-3:], cancellation=cancellation)

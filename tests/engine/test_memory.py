@@ -86,10 +86,31 @@ async def facts(ctx: Context) -> None:
     await act(ctx, "a")
 
 
+class Asked:
+    """A state that knows its context, as states do."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def look(self) -> int:
+        return self.ctx.open_updates
+
+    async def change(self) -> None:
+        await act(self.ctx, "a")
+
+
+async def handlers(ctx: Context) -> None:
+    state = Asked(ctx)
+    ctx.on_query(state.look)
+    ctx.on_query(lambda: state.look() + 1, name="closure")
+    ctx.on_update(state.change, validator=state.look)
+    await act(ctx, "a")
+
+
 async def noop(ctx: Context) -> None: ...
 
 
-SAMPLES = [noop, activities, timers, open_commands, cancelled_sub_workflow, child_contexts, facts]
+SAMPLES = [noop, activities, timers, open_commands, cancelled_sub_workflow, child_contexts, facts, handlers]
 
 
 def refs_of(run: Run) -> list[weakref.ref[Any]]:
@@ -138,6 +159,20 @@ def test_an_evicted_execution_is_freed_at_once(sample: Callable[..., Any]) -> No
         pytest.skip("from 3.14 on the futures that a gather waits for know it, and nothing public takes that back")
     run = Run(sample)
     refs = refs_of(run)
+    run.execution.close()
+    close_open()
+    del run
+    assert [ref() for ref in refs] == [None] * len(refs)
+    assert garbage() == []
+
+
+def test_what_was_asked_and_updated_is_freed_at_once() -> None:
+    run = Run(handlers)
+    refs = refs_of(run)
+    run.query("look")
+    run.query("nobody")
+    run.query("closure", "too much")
+    run.update("change")
     run.execution.close()
     close_open()
     del run

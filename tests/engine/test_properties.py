@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perdure.model.event import ActivityCompleted, ActivityFailed, CancelRequested, SignalReceived
+from perdure.model.event import ActivityCompleted, ActivityFailed, CancelRequested, SignalReceived, UpdateRequested
 from perdure.serialization.failures import to_failure
 from tests.engine.harness import EPOCH, Run, close_open
 from tests.engine.programs import Program, impure, programs, workflow_of
@@ -54,6 +54,11 @@ def _event(run: Run, choice: int, arrived: set[int]) -> Any:
         return CancelRequested(at=run.now)
     if 7 < choice < 12:
         return SignalReceived(at=run.now, name="ping", payload=b"%d" % choice)
+    if 11 < choice < 16:
+        update_id = b"%d" % (run.now + choice)
+        return UpdateRequested(
+            at=run.now, update_id=update_id, name="poke", arguments=b"[%d]" % choice, reply_to=update_id
+        )
     waiting = [number for number in run.activities if number not in arrived]
     if not waiting:
         return None
@@ -106,6 +111,7 @@ def check_eviction(program: Program, steps: list[Step]) -> None:
     kept, evicted = played(program, steps), played(program, steps, evicting=True)
     assert kept.history == evicted.history
     assert kept.checkpoints == evicted.checkpoints
+    assert kept.replies == evicted.replies
     evicted.assert_replays()
 
 

@@ -17,6 +17,7 @@ OUTPUTS = {
     "hello": "Hello, Ada!\nHello, Grace!",
     "timer": "Time for tea.\nWe had tea\nTime for tea.\nWe had water",
     "signals": "to pay: 1650\nlast seen: 1650",
+    "auction": "Now at 100 by Ada\nBob was refused: 90 isn't over 100\nStill at 100 by Ada\nIt goes to Ada",
     "approval": (
         "To the team lead: is 'a chair' all right?\n"
         "Chair: granted by Ada\n"

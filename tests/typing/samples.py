@@ -272,6 +272,43 @@ app = App(
 )
 
 
+class Counter:
+    def value(self, *, doubled: bool = False) -> int:
+        return 2 if doubled else 1
+
+    async def add(self, number: int, /) -> str:
+        return str(number)
+
+    def reset(self) -> None: ...
+
+    def check_add(self, number: int, /) -> None: ...
+
+
+@workflow
+async def counting(ctx: Context) -> None:
+    counter = Counter()
+    ctx.on_query(counter.value)
+    ctx.on_update(counter.add, validator=counter.check_add)
+    ctx.on_update(counter.reset, name="clear")
+
+    @ctx.on_query
+    def greeting(name: str) -> str:
+        return f"hello, {name}"
+
+    assert_type(greeting("you"), str)
+    assert_type(ctx.open_updates, int)
+
+
+async def asking(handle: Handle[None]) -> None:
+    assert_type(await handle.query(Counter.value), int)
+    assert_type(await handle.query(Counter.value, doubled=True), int)
+    assert_type(await handle.query("greeting", "you"), Any)
+    assert_type(await handle.update(Counter.add, 3), str)
+    assert_type(await handle.update(Counter.reset), None)
+    assert_type(await handle.update("clear"), Any)
+    assert_type(await handle.with_options(idempotency_key="1", timeout=3).update(Counter.add, 3), str)
+
+
 async def clients(client: Client) -> None:
     handle = await client.start(checkout, Order("7", 1))
     assert_type(handle, Handle[Receipt])

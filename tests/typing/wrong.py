@@ -151,6 +151,28 @@ async def handles(handle: Handle[Receipt]) -> None:
     print(number)
 
 
+class Counter:
+    def value(self, *, doubled: bool = False) -> int:
+        return 2 if doubled else 1
+
+    async def add(self, number: int, /) -> str:
+        return str(number)
+
+    def check_text(self, text: str, /) -> None: ...
+
+
+async def asking(ctx: Context, handle: Handle[Receipt]) -> None:
+    text: str = await handle.query(Counter.value)  # error: result type
+    await handle.query(Counter.value, doubled="yes")  # error: argument type
+    await handle.query(Counter.value, 3)  # error: extra argument
+    await handle.query(3)  # error: not a query
+    number: int = await handle.update(Counter.add, 3)  # error: result type
+    await handle.update(Counter.add, "3")  # error: argument type
+    await handle.update(Counter.add)  # error: missing argument
+    ctx.on_update(Counter().add, validator=Counter().check_text)  # error: it validates something else
+    print(text, number)
+
+
 async def orchestrators(perdure: Orchestrator) -> None:
     await perdure.run(checkout, "7")  # error: argument type
     text: str = await perdure.run(checkout, Order("7", 1))  # error: result type

@@ -43,6 +43,18 @@ class Watched:
         self.lose_answer: Callable[[Transition[Any]], StoreError | None] = lambda _: None
         self.hold: Callable[[Transition[Any]], Awaitable[None] | None] = lambda _: None
         self.beats_fail = False
+        self.asked: list[str] = []
+        """Instances about which workers were asked."""
+        self.answers_are_lost = False
+
+    async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
+        self.asked.append(instance_id)
+        return await self._backend.ask(instance_id, request, timeout_seconds)
+
+    async def answer(self, question_id: bytes, reply: bytes) -> None:
+        if self.answers_are_lost:
+            raise StoreError("no answer today")
+        await self._backend.answer(question_id, reply)
 
     async def commit(self, transition: Transition[Any]) -> Any:
         self.committed.append(transition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.wakes import Wakes
@@ -22,7 +23,8 @@ class Bell:
         self._workflow_queues = frozenset(start.workflow_queues)
         self._activity_queues = frozenset(start.activity_queues)
         self._is_rung = True  # what waited before the worker began
-        self._is_asked = False
+        self._asked = asyncio.Event()
+        self._asked.set()
         self._alarm_at: Micros | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -30,8 +32,7 @@ class Bell:
     def hear(self, wakes: Wakes) -> None:
         """Ring for what concerns the worker."""
         if self._worker_key in wakes.questions:
-            self._is_asked = True
-            self._wake()
+            self.ask()
         times = [at for queue, at in wakes.workflow_queues.items() if queue in self._workflow_queues]
         times += [at for queue, at in wakes.activity_queues.items() if queue in self._activity_queues]
         if self._worker_key in wakes.workers:
@@ -42,6 +43,10 @@ class Bell:
     def ring(self) -> None:
         self._is_rung = True
         self._wake()
+
+    def ask(self) -> None:
+        """There may be a question."""
+        self._asked.set()
 
     def ring_at(self, at: Micros) -> None:
         """Ring when that time has come."""
@@ -60,21 +65,28 @@ class Bell:
             self.ring_at(claimed.next_due_at)
 
     def questions_taken(self) -> None:
-        self._is_asked = False
+        self._asked.clear()
 
     def close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
         self.ring()
+        self.ask()
 
     async def wait(self, timeout_seconds: float) -> None:
         """Until it is rung; one waiter at a time is enough for a worker, more are told as well."""
-        if self._is_rung or self._is_asked:
+        if self._is_rung:
             await asyncio.sleep(0)
             return
         if self._waiter is None or self._waiter.done():
             self._waiter = self._loop.create_future()
         await asyncio.wait((self._waiter,), timeout=max(0.0, timeout_seconds))
+
+    async def wait_for_questions(self, timeout_seconds: float) -> None:
+        """Until the worker is asked something that it hasn't read."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._asked.wait()
 
     def _set_alarm(self, at: Micros, now: Micros) -> None:
         if self._alarm is not None:

@@ -165,6 +165,7 @@ class Desk:
         """What exactly isn't known: let everybody look."""
         for bell in self.bells.values():
             bell.ring()
+            bell.ask()
         self._look_again()
 
     def _look_again(self) -> None:
@@ -206,6 +207,13 @@ class Desk:
             await asyncio.sleep(timeout_seconds)
             return
         await self._listening(bell.wait(timeout_seconds))
+
+    async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
+        bell = self.bells.get(worker_key)
+        if bell is None:
+            await asyncio.sleep(timeout_seconds)
+            return
+        await self._listening(bell.wait_for_questions(timeout_seconds))
 
     def claim(self, transition: ClaimTasks) -> Answer[Claimed]:
         """What is committed from here on rings again, and what the claim says is due later rings then."""

@@ -9,7 +9,7 @@ from perdure.model.checkpoint import SendSignal, StartSubWorkflow
 from perdure.model.event import (
     ActivityFailed,
     CancelRequested,
-    SignalReceived,
+    Sent,
     SignalRefused,
     SubWorkflowCompleted,
     SubWorkflowFailed,
@@ -71,8 +71,8 @@ def refuse_signal(message: SendSignal, state: State | None, now: Micros) -> Sign
 
 
 def carries_over(event: PendingPayload) -> bool:
-    """Whether continue-as-new takes the pending event along: signals and cancels belong to the instance."""
-    return isinstance(event, SignalReceived | CancelRequested)
+    """Whether continue-as-new takes the pending event along: signals, cancels and updates belong to the instance."""
+    return isinstance(event, Sent)
 
 
 def outcome_is_result(state: State) -> bool:

@@ -110,12 +110,16 @@ class RowBackend(Generic[H]):
         return await self._write(lives.housekeep)
 
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
+        await (await self._desk_of(worker_key)).wait_for_work(worker_key, timeout_seconds)
+
+    async def _desk_of(self, worker_key: int) -> Desk:
+        """With a bell for the worker."""
         desk = self._at_desk
         if worker_key not in desk.bells:  # another handle started it
             start = await self._look(lambda looking: looking.read_start(worker_key))
             if start is not None:
                 desk.expect(worker_key, start)
-        await desk.wait_for_work(worker_key, timeout_seconds)
+        return desk
 
     async def wait_for_outcome(self, instance_id: str, timeout_seconds: float) -> Outcome | None:
         async def look() -> Outcome | None:
@@ -128,13 +132,25 @@ class RowBackend(Generic[H]):
         return await self._read_history(instance_key, execution_id, -1, None)
 
     async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
-        question_id = random_id()
+        question_id, keep = random_id(), round(timeout_seconds * _SECOND)
+        return await self._wait_for_reply(
+            question_id, timeout_seconds, lambda unit: asking.post(unit, question_id, instance_id, request, keep)
+        )
+
+    async def wait_for_answer(self, question_id: bytes, timeout_seconds: float) -> bytes | None:
         keep = round(timeout_seconds * _SECOND)
+        return await self._wait_for_reply(
+            question_id, timeout_seconds, lambda unit: asking.expect(unit, question_id, keep)
+        )
+
+    async def _wait_for_reply(
+        self, question_id: bytes, timeout_seconds: float, post: Callable[[Unit], bool]
+    ) -> bytes | None:
         was_put = False
 
         async def put() -> bool:
             nonlocal was_put
-            was_put = await self._write(lambda unit: asking.post(unit, question_id, instance_id, request, keep))
+            was_put = await self._write(post)
             return was_put
 
         try:
@@ -142,6 +158,9 @@ class RowBackend(Generic[H]):
         finally:
             if was_put:
                 self._at_desk.submit(Chore(lambda unit: asking.withdraw(unit, question_id), when_sealed=True))
+
+    async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
+        await (await self._desk_of(worker_key)).wait_for_questions(worker_key, timeout_seconds)
 
     async def take_questions(self, worker_key: int) -> Sequence[Question]:
         self._at_desk.questions_taken(worker_key)

@@ -50,6 +50,14 @@ class WorkerStart(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances may come back by an `Offer`, as in ClaimTasks; None takes every version."""
     lease_seconds: float = 20.0
 
+    def serves(self, queue: str, workflow: str, version: str | None) -> bool:
+        """Whether an instance of these is for the worker."""
+        return (
+            queue in self.workflow_queues
+            and workflow in self.workflow_names
+            and (self.versions is None or version in self.versions)
+        )
+
 
 class Beat(msgspec.Struct, frozen=True):
     """The answer to a heartbeat: `is_alive` false means that the worker's leases were taken over."""
@@ -120,7 +128,7 @@ class Tasks(Protocol):
         ...
 
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
-        """Return when there may be something to claim for the worker, or a question; at the latest after the time-out.
+        """Return when there may be something to claim for the worker; at the latest after the time-out.
 
         A hint: it may return for nothing, and another process's commit may be missed. What was committed since the
         worker's last claim is never missed within this process.
@@ -139,11 +147,25 @@ class Tasks(Protocol):
         ...
 
     async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
-        """Put a question to the worker that holds the instance; None if nobody does, or answers in time."""
+        """Put a question to the worker that holds the instance, or to one that serves it if nobody does, as when it has ended.
+
+        None if there is no such worker, or no answer in time.
+        """
+        ...
+
+    async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
+        """Return when there may be a question for the worker; at the latest after the time-out. A hint, as `wait_for_work`."""
         ...
 
     async def take_questions(self, worker_key: int) -> Sequence[Question]:
-        """Questions about instances that the worker holds, each taken once."""
+        """Questions about instances that the worker holds, or that it serves and nobody holds; each taken once."""
+        ...
+
+    async def wait_for_answer(self, question_id: bytes, timeout_seconds: float) -> bytes | None:
+        """What `answer` says to a question that was put in another way, under an id of the caller's; None without one in time.
+
+        It must be waited for before the answer is given. An id serves for one wait.
+        """
         ...
 
     async def answer(self, question_id: bytes, reply: bytes) -> None:

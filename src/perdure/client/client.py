@@ -11,6 +11,7 @@ from perdure.app import App
 from perdure.backends.connect import connect
 from perdure.backends.joining.protocol import Joinable
 from perdure.backends.protocol import Backend
+from perdure.client.asking import QUERY_SECONDS, Asking, Call
 from perdure.client.attempts import Attempts
 from perdure.client.endings import Endings
 from perdure.client.filters import Filters, instance_filter
@@ -31,6 +32,7 @@ from perdure.model.event import CancelRequested
 from perdure.model.instance import Outcome, State
 from perdure.model.names import check_name
 from perdure.model.options import Duration
+from perdure.model.reply import Query, Reply
 from perdure.model.schedule import Schedule
 from perdure.model.transition import (
     Appended,
@@ -49,6 +51,7 @@ from perdure.model.transition import (
 )
 from perdure.propagation import Propagator
 from perdure.serialization.payloads import Payloads
+from perdure.serialization.replies import decode_reply, encode_query
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow, workflow_of
 from perdure.workflows.signal import Signal
@@ -92,6 +95,7 @@ class Client(Reader):
         self._clock: Clock = clock or SystemClock()
         propagation = propagation_of(app, propagators)
         self._sending = Sending(app, self._payloads, propagation, duration_micros(keep_keys), self._clock)
+        self._asking = Asking(app, self._payloads, self._clock)
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -329,6 +333,18 @@ class Client(Reader):
 
     async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - the same
         return await wait_for_outcome(self.backend, instance_id, timeout, self._clock)
+
+    async def _query(self, instance_id: str, call: Call, seconds: float | None) -> Any:
+        return await self._asking.query(self, instance_id, call, QUERY_SECONDS if seconds is None else seconds)
+
+    async def _update(self, instance_id: str, call: Call, seconds: float | None, key: str | None) -> Any:
+        return await self._sending.update(self, self._asking, instance_id, call, key, seconds)
+
+    async def _ask(self, instance_id: str, query: Query) -> Reply | None:
+        """What comes back in time."""
+        store, request = self._outside(), encode_query(query)
+        reply = await repeat(lambda: store.ask(instance_id, request, query.seconds))
+        return None if reply is None else decode_reply(reply)
 
     async def _commit(self, transition: Transition[O]) -> O:
         store = self._outside()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from perdure.clock import duration_micros
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Instance, State
+from perdure.model.names import check_name
 from perdure.model.options import Duration
 from perdure.workflows.definition import Workflow
 from perdure.workflows.signal import Signal
@@ -14,6 +16,8 @@ from perdure.workflows.signal import Signal
 if TYPE_CHECKING:
     from perdure.client.client import Client
 
+P = ParamSpec("P")
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 D = TypeVar("D")
@@ -26,11 +30,13 @@ class Handle(Generic[R_co]):
     workflow=checkout)` makes one from an id, in any process.
     """
 
-    __slots__ = ("_client", "_workflow", "instance_id")
+    __slots__ = ("_client", "_key", "_timeout", "_workflow", "instance_id")
 
     def __init__(self, client: Client, instance_id: str, workflow: Workflow[..., R_co] | None = None) -> None:
         self._client = client
         self._workflow: Workflow[..., Any] | None = workflow
+        self._timeout: float | None = None
+        self._key: str | None = None
         self.instance_id: str = instance_id
 
     async def result(self, timeout: Duration | None = None) -> R_co:  # noqa: ASYNC109 - the instance isn't cancelled
@@ -91,6 +97,49 @@ class Handle(Generic[R_co]):
     async def read(self, key: str, kind: Any = Any, default: Any = ...) -> Any:
         """The last value that the workflow published under `key`. See `Client.read`."""
         return await self._client.read(self.instance_id, key, kind, default)
+
+    def with_options(self, *, timeout: Duration | None = None, idempotency_key: str | None = None) -> Self:
+        """A copy whose queries and updates are so; what isn't given stays.
+
+        `timeout` is how long an answer is waited for, by default 10 s for a query and without end for an update. A second update
+        of the same name with the same `idempotency_key` gets the first one's answer, whatever its arguments.
+        """
+        copy = type(self)(self._client, self.instance_id, self._workflow)
+        copy._timeout = self._timeout if timeout is None else duration_micros(timeout) / 1_000_000
+        copy._key = self._key if idempotency_key is None else check_name(idempotency_key, "a key")
+        return copy
+
+    @overload
+    async def query(self, query: str, /, *args: Any) -> Any: ...
+    @overload
+    async def query(self, query: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def query(self, query: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Ask the workflow for something of its state: `query(Checkout.status)`, the method that `ctx.on_query` got.
+
+        Answered by the worker that has the execution in memory, or by one that reads its history; also after the end. Nothing is
+        recorded. A name instead of the method works without types. Raises HandlerNotFound, QueryFailed, NotAnswered,
+        InstanceNotFound, ArgumentsError.
+        """
+        call = self._client._asking.call(query, args, kwargs)
+        return await self._client._query(self.instance_id, call, self._timeout)
+
+    @overload
+    async def update(self, update: str, /, *args: Any) -> Any: ...
+    @overload
+    async def update(
+        self, update: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def update(self, update: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def update(self, update: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Have the workflow handle something and wait for its answer: `update(Checkout.approve, "anna")`.
+
+        It is handled once, in the order that history shows; cancelling this doesn't take it back. Raises UpdateRefused (nothing
+        was recorded), UpdateFailed, UpdateNotHandled, HandlerNotFound, NotAnswered, InstanceNotFound, InstanceNotRunning,
+        ArgumentsError.
+        """
+        call = self._client._asking.call(update, args, kwargs)
+        return await self._client._update(self.instance_id, call, self._timeout, self._key)
 
     async def remove(self) -> None:
         """Remove everything of the ended instance. See `Client.remove`."""

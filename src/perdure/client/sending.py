@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 from perdure.app import App
 from perdure.backends.protocol import Inspection
+from perdure.client import updating
+from perdure.client.asking import Asking, Call
 from perdure.client.existing import is_same_start
 from perdure.client.identity import derived_id
 from perdure.client.refusals import check_taken
 from perdure.client.starting import already_exists, check_registered, creation, signal_received
 from perdure.clock import Clock, Micros, random_id
-from perdure.model.event import CancelRequested, SignalReceived
+from perdure.model.event import Sent
 from perdure.model.names import check_name
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.propagation import Propagation
@@ -76,9 +79,16 @@ class Sending:
             message_id = derived_id("signal", instance_id, signal.name, check_name(key, "a key"))
         await self.append(way, instance_id, event, message_id)
 
-    async def append(
-        self, way: Way, instance_id: str, event: SignalReceived | CancelRequested, message_id: bytes
-    ) -> None:
+    async def update(
+        self, way: updating.Way, asking: Asking, instance_id: str, call: Call, key: str | None, seconds: float | None
+    ) -> Any:
+        timeout = math.inf if seconds is None else seconds
+        update = updating.Update(
+            way, instance_id, call, key=key, keep=self._keep_keys, timeout_seconds=timeout, clock=self._clock
+        )
+        return updating.result_of(await update.answer(), asking, instance_id, call)
+
+    async def append(self, way: Way, instance_id: str, event: Sent, message_id: bytes) -> None:
         check_name(instance_id, "an instance id")
         asked = AppendEvent(message_id=message_id, instance_id=instance_id, event=event, keep=self._keep_keys)
         check_taken(instance_id, await way._send(asked))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
+from perdure.client.client import Client
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Instance, State
 from perdure.model.options import Duration
@@ -14,6 +15,8 @@ from perdure.workflows.signal import Signal
 if TYPE_CHECKING:
     from perdure.client.synchronous import SyncClient
 
+P = ParamSpec("P")
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 D = TypeVar("D")
@@ -22,11 +25,13 @@ D = TypeVar("D")
 class SyncHandle(Generic[R_co]):
     """One instance, by its id; the methods are those of `Handle`, and wait. Any thread may use it."""
 
-    __slots__ = ("_client", "_workflow", "instance_id")
+    __slots__ = ("_client", "_key", "_timeout", "_workflow", "instance_id")
 
     def __init__(self, client: SyncClient, instance_id: str, workflow: Workflow[..., R_co] | None = None) -> None:
         self._client = client
         self._workflow: Workflow[..., Any] | None = workflow
+        self._timeout: Duration | None = None
+        self._key: str | None = None
         self.instance_id: str = instance_id
 
     def result(self, timeout: Duration | None = None) -> R_co:
@@ -82,6 +87,40 @@ class SyncHandle(Generic[R_co]):
     def read(self, key: str, kind: Any = Any, default: Any = ...) -> Any:
         """The last value that the workflow published under `key`. See `Client.read`."""
         return self._client.read(self.instance_id, key, kind, default)
+
+    def with_options(self, *, timeout: Duration | None = None, idempotency_key: str | None = None) -> Self:
+        """A copy whose queries and updates are so; what isn't given stays. See `Handle.with_options`."""
+        copy = type(self)(self._client, self.instance_id, self._workflow)
+        copy._timeout = self._timeout if timeout is None else timeout
+        copy._key = self._key if idempotency_key is None else idempotency_key
+        return copy
+
+    @overload
+    def query(self, query: str, /, *args: Any) -> Any: ...
+    @overload
+    def query(self, query: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def query(self, query: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Ask the workflow for something of its state. See `Handle.query`."""
+        return self._ask(lambda handle: handle.query(query, *args, **kwargs))
+
+    @overload
+    def update(self, update: str, /, *args: Any) -> Any: ...
+    @overload
+    def update(
+        self, update: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    def update(self, update: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def update(self, update: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Have the workflow handle something and wait for its answer. See `Handle.update`."""
+        return self._ask(lambda handle: handle.update(update, *args, **kwargs))
+
+    def _ask(self, ask: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        async def asked(client: Client) -> Any:
+            handle = client.handle(self.instance_id)
+            return await ask(handle.with_options(timeout=self._timeout, idempotency_key=self._key))
+
+        return self._client._call(asked)
 
     def remove(self) -> None:
         """Remove everything of the ended instance. See `Client.remove`."""

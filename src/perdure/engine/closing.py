@@ -42,7 +42,7 @@ def close(core: Core) -> None:
         core.root.let_go()
     core.recorder.let_go()
     loop.forget()
-    core.timers = core.root = None
+    core.timers = core.root = core.handlers = None
 
 
 def _close_all(core: Core, tasks: Sequence[DurableTask[Any]]) -> None:

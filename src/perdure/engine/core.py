@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from perdure.clock import Micros
+from perdure.engine.handlers import Handlers
 from perdure.engine.limits import Limits
 from perdure.engine.loop import WorkflowLoop
 from perdure.engine.machines.timer import LoopTimerHandle, TimerMachine
 from perdure.engine.recorder import Entry, Recorder
 from perdure.engine.tasks import DurableTask
-from perdure.errors import ActivityError, ActivityTimeout, SignalNotDelivered, SubWorkflowError
+from perdure.errors import ActivityError, ActivityTimeout, NotInWorkflow, SignalNotDelivered, SubWorkflowError
 from perdure.model.event import SubWorkflowFailed
 from perdure.model.failure import Failure
+from perdure.model.reply import Reply, published_key
 from perdure.model.task import WorkflowTask
 from perdure.observability.logging import mark_workflow_code
 from perdure.serialization.failures import to_exception
+from perdure.serialization.replies import encode_reply
 from perdure.workflows.context import Context, set_current
 from perdure.workflows.future import Command, Future, SubWorkflowFuture
 from perdure.workflows.signal_channel import SignalBuffer
@@ -57,7 +60,14 @@ class Core:
     signals: dict[str, SignalBuffer] | None = None
     published: dict[str, bytes] | None = None
     """Since the last checkpoint."""
+    replies: list[tuple[bytes, Reply]] | None = None
+    """To questions of those who wait for updates, since the last checkpoint."""
     patches: dict[str, bool] | None = None
+    handlers: Handlers | None = None
+    looker: str | None = None
+    """Whose code runs now that may only look."""
+    is_tainted = False
+    """Whether such code has changed something: history alone knows the state then."""
     main: DurableTask[Any] | None = None
     root: Context | None = None
     is_ahead = False
@@ -110,7 +120,7 @@ class Core:
 
     def is_quiet(self) -> bool:
         """Whether what the code logs was logged before, or is of no interest any more."""
-        return self.is_replaying or self.loop.dying
+        return self.is_replaying or (self.loop.dying and self.looker is None)
 
     def drain(self) -> Sequence[Entry]:
         """Run the code until it blocks; what it asked for meanwhile."""
@@ -203,10 +213,31 @@ class Core:
             buffer = self.signals[name] = SignalBuffer()
         return buffer
 
+    def handlers_of_its_own(self) -> Handlers:
+        if self.handlers is None:
+            self.handlers = Handlers(self)
+        return self.handlers
+
+    def settle_update(self, update_id: bytes, reply_to: bytes, reply: Reply) -> None:
+        """The answer to an accepted update, for whoever asks, now or later."""
+        if self.published is None:
+            self.published = {}
+        self.published[published_key(update_id)] = encode_reply(reply)
+        self.reply(reply_to, reply)
+
+    def reply(self, question_id: bytes, reply: Reply) -> None:
+        if question_id:
+            self.replies = [*(self.replies or ()), (question_id, reply)]
+
     def check_alive(self) -> None:
         """Raise Dying while the execution leaves memory; to code that won't take no for an answer, hand out nothing."""
         if not self.loop.dying:
             return
+        if self.looker is not None:
+            raise NotInWorkflow(
+                f"{self.looker} may only look: no commands, tasks, timers, chance or published values. What changes "
+                "something belongs into an update's handler"
+            )
         self.loop.refusals_while_dying += 1
         if self.loop.refusals_while_dying <= _INERT_AFTER:
             raise Dying("this execution is leaving memory; it goes on elsewhere, or later")

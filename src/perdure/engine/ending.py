@@ -18,6 +18,7 @@ from perdure.model.event import (
     ExecutionStarted,
 )
 from perdure.model.instance import State
+from perdure.model.reply import Unfinished
 from perdure.serialization.failures import to_failure
 
 if TYPE_CHECKING:
@@ -96,6 +97,13 @@ def closing_of(core: Core, end: End) -> Closing:
 def _unread_signals(core: Core) -> tuple[CarriedSignal, ...]:
     buffers = core.signals or {}
     return tuple(CarriedSignal(name, payload) for name, buffer in buffers.items() for payload in buffer.payloads)
+
+
+def leave_updates(core: Core) -> None:
+    """Those whose handlers haven't ended never will: the next execution knows nothing of them."""
+    if core.handlers is not None:
+        for update_id, reply_to in core.handlers.running.items():
+            core.settle_update(update_id, reply_to, Unfinished())
 
 
 def warn_of_unfinished(core: Core) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from perdure.engine.checkpoints import CheckpointBuilder
 from perdure.engine.closing import close
 from perdure.engine.core import Core
 from perdure.engine.divergence import describe, divergence
-from perdure.engine.ending import closing_of, end_of, warn_of_unfinished
+from perdure.engine.ending import closing_of, end_of, leave_updates, warn_of_unfinished
 from perdure.engine.limits import Limits
 from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine, is_same_call
 from perdure.engine.runtime import ExecutionRuntime
@@ -45,7 +45,10 @@ from perdure.model.event import (
     SubWorkflowCompleted,
     SubWorkflowFailed,
     TimerFired,
+    UpdateAccepted,
+    UpdateRequested,
 )
+from perdure.model.reply import Reply
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed
 from perdure.workflows.context import Context
@@ -69,7 +72,10 @@ class Execution:
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         logger: logging.Logger | None = None,
+        outlasts_end: bool = False,
     ) -> None:
+        """With `outlasts_end` the state at the end stays, for queries, until it is closed."""
+        self._outlasts_end = outlasts_end
         self.instance_key = task.instance_key
         self.instance_id = task.instance_id
         self.execution_id = task.execution_id
@@ -96,6 +102,11 @@ class Execution:
 
     def replay(self, events: Sequence[Event]) -> None:
         """Go through a stored history, from its first event. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
+        for _ in self.replaying(events):
+            pass
+
+    def replaying(self, events: Sequence[Event]) -> Iterator[None]:
+        """`replay` with a pause after each applied event."""
         core = self._core
         core.is_replaying = True
         index = 0
@@ -114,6 +125,7 @@ class Execution:
                     f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing"
                 )
             index = self.position = following
+            yield
         core.published = None
         core.is_replaying = False
 
@@ -133,11 +145,27 @@ class Execution:
                 break
             if arrived.id > 0:
                 checkpoint.consumed.append(arrived.id)
+            if core.is_tainted:
+                break  # what is left is applied to a state read from history
         if core.timers:
             self._fire_timers(checkpoint, now, now)
         published, core.published = core.published, None
         timer = core.next_timer() if core.timers else None
         return checkpoint.build(None if timer is None else timer.due_at, published or {})
+
+    def query(self, name: str, arguments: bytes) -> Reply:
+        """What the workflow's handler says, between two events. Afterwards it may be `is_tainted`."""
+        return self._core.handlers_of_its_own().answer(name, arguments)
+
+    @property
+    def is_tainted(self) -> bool:
+        """Whether what may only look has changed something: then it must be closed, and read again from history."""
+        return self._core.is_tainted
+
+    def take_replies(self) -> Sequence[tuple[bytes, Reply]]:
+        """Answers to questions, to be given once the last checkpoint is durable."""
+        replies, self._core.replies = self._core.replies, None
+        return replies or ()
 
     def committed(self, outcome: Checkpointed) -> None:
         """The last checkpoint is durable."""
@@ -160,7 +188,7 @@ class Execution:
                 return
             self._apply_next(checkpoint, TimerFired(at=now, number=timer.number), now)
 
-    def _apply_next(self, checkpoint: CheckpointBuilder, event: Applied, now: Micros) -> bool:
+    def _apply_next(self, checkpoint: CheckpointBuilder, event: Applied | UpdateRequested, now: Micros) -> bool:
         """Apply an event, unless the workflow has ended; whether it was applied."""
         if self.is_closed:
             return False
@@ -168,12 +196,25 @@ class Execution:
         at = max(core.now, now)
         if self._is_long() and not self._mind_length(checkpoint, at):
             return False
+        if isinstance(event, UpdateRequested):
+            self._judge(checkpoint, event, at)
+            return True
         if type(event) is ExecutionStarted:
             event = msgspec.structs.replace(event, at=at, python=PYTHON)
         elif event.at != at:
             event = msgspec.structs.replace(event, at=at)
         self._apply_one(checkpoint, event)
         return True
+
+    def _judge(self, checkpoint: CheckpointBuilder, event: UpdateRequested, at: Micros) -> None:
+        """An accepted update is applied; one that is refused leaves no trace."""
+        reply = self._core.handlers_of_its_own().judge(event)
+        if reply is not None:
+            self._core.reply(event.reply_to, reply)
+            return
+        update_id, name, arguments, reply_to = event.update_id, event.name, event.arguments, event.reply_to
+        accepted = UpdateAccepted(at=at, update_id=update_id, name=name, arguments=arguments, reply_to=reply_to)
+        self._apply_one(checkpoint, accepted)
 
     def _apply_one(self, checkpoint: CheckpointBuilder, event: Applied) -> None:
         core = self._core
@@ -193,6 +234,7 @@ class Execution:
             if core.machines:
                 warn_of_unfinished(core)
             core.loop.report_forgotten()
+            leave_updates(core)
             self._ended()
 
     def _is_long(self) -> bool:
@@ -266,7 +308,8 @@ class Execution:
 
     def _ended(self) -> None:
         self.is_closed = True
-        self._leave()
+        if not self._outlasts_end:
+            self._leave()
 
     # --- each kind of event ---------------------------------------------------------------------------------------
 
@@ -300,6 +343,9 @@ class Execution:
     def _continue_suggested(self, _: ContinueSuggested) -> None:
         self._core.suggested = True
 
+    def _update_accepted(self, event: UpdateAccepted) -> None:
+        self._core.handlers_of_its_own().begin(event)
+
     def _completed(self, event: ActivityCompleted | SubWorkflowCompleted) -> None:
         self._machine(event.number).feed(COMPLETED, event.result)
 
@@ -323,6 +369,7 @@ _HANDLERS: Mapping[type, Callable[[Execution, Any], None]] = {
     ExecutionStarted: Execution._started,
     SignalReceived: Execution._signalled,
     CancelRequested: Execution._cancel_requested,
+    UpdateAccepted: Execution._update_accepted,
     ContinueSuggested: Execution._continue_suggested,
     ActivityCompleted: Execution._completed,
     SubWorkflowCompleted: Execution._completed,

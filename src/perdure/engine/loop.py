@@ -111,7 +111,8 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
         self.hash_base = zlib.crc32(execution_id) << 28
         self.dying = False
         self._numbers = 0
-        self._ready: list[Handle] = []
+        self.ready: list[Handle] = []
+        """What the next drain begins with."""
         self._tasks: list[DurableTask[Any]] = []
         if _GatheringFuture.__hash__ is not _gathering_hash:
             _GatheringFuture.__hash__ = _gathering_hash
@@ -123,7 +124,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
     ) -> asyncio.Handle:
         # Not `context or …`: an empty context is false, and still the one that was asked for.
         handle = Handle(contextvars.copy_context() if context is None else context, callback, args)
-        self._ready.append(handle)
+        self.ready.append(handle)
         return handle  # type: ignore[return-value]  # as much of asyncio's as anybody uses
 
     def call_later(
@@ -158,7 +159,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
     ) -> asyncio.Task[T]:
         if self.dying:
             _close(coro)
-            raise NotInWorkflow("the execution is being closed: no new tasks")
+            raise NotInWorkflow("no new tasks: the execution is being closed, or what runs here may only look")
         _refuse_unordered(coro)
         task: DurableTask[T] = DurableTask(coro, loop=self, name=name, context=context)
         self._tasks.append(task)
@@ -234,8 +235,8 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
         outside = _enter(self)
         try:
             steps = 0
-            while self._ready or (self._conditions and self._release_conditions()):
-                batch, self._ready = self._ready, []
+            while self.ready or (self._conditions and self._release_conditions()):
+                batch, self.ready = self.ready, []
                 steps += len(batch)
                 if steps > step_limit:
                     raise RunawayWorkflow(
@@ -269,7 +270,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
             except Exception as problem:
                 future.set_exception(problem)
         self._conditions = waiting
-        return bool(self._ready)
+        return bool(self.ready)
 
     def report_forgotten(self) -> None:
         """Tell of failed tasks that nobody awaited; asyncio would when they are collected, but they are kept here."""
@@ -279,7 +280,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
 
     def forget(self) -> None:
         """Drop what was scheduled, and its owner: nothing of this loop runs again."""
-        self._ready.clear()
+        self.ready.clear()
         self._tasks.clear()
         self._conditions = self._dropped_generators = ()
         self.owner = _NOBODY

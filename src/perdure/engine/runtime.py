@@ -14,6 +14,7 @@ from perdure.activities.definition import Activity
 from perdure.clock import Micros, duration_micros, to_datetime
 from perdure.engine.core import Core
 from perdure.engine.ending import ContinueAsNew, continuation_of
+from perdure.engine.handlers import Handlers
 from perdure.engine.machines.activity import ActivityMachine
 from perdure.engine.machines.instant import PatchMachine, SideEffectMachine
 from perdure.engine.machines.signal import SignalMachine
@@ -296,6 +297,8 @@ class ExecutionRuntime:
 
     @property
     def random(self) -> random.Random:
+        if self._core.loop.dying:
+            self._core.check_alive()
         if self._random is None:
             self._random = self._core.random()
         return self._random
@@ -339,6 +342,10 @@ class ExecutionRuntime:
     def decode(self, payload: bytes, annotation: Any) -> Any:
         return self._core.payloads.decode(payload, annotation)
 
+    @property
+    def handlers(self) -> Handlers:
+        return self._core.handlers_of_its_own()
+
     def publish(self, key: str, value: Any) -> None:
         core = self._core
         core.check_alive()
@@ -355,6 +362,7 @@ class ExecutionRuntime:
             core.patches = {}
         known = core.patches.get(patch_id)
         if known is None:
+            core.check_alive()
             known = core.patches[patch_id] = not core.is_replaying or core.recorder.marker_stands(patch_id)
             if known:
                 PatchMachine(core, PatchMarked(number=0, patch_id=patch_id))

@@ -100,6 +100,27 @@ class ContinueSuggested(AppliedEvent, frozen=True, array_like=True, kw_only=True
     """From here on `ctx.info.continue_as_new_suggested` is true."""
 
 
+class UpdateRequested(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=12):
+    """A client's update as it arrives. It never stands in history: accepted it is an UpdateAccepted, refused it is nothing."""
+
+    update_id: bytes
+    name: str
+    arguments: bytes
+    reply_to: bytes = b""
+    """The question that its answer is for."""
+    is_probe: bool = False
+    """Asks what became of an earlier one, behind which it stands in line; it is never accepted itself."""
+
+
+class UpdateAccepted(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=13):
+    """The update passed its validator, and its handler begins."""
+
+    update_id: bytes
+    name: str
+    arguments: bytes
+    reply_to: bytes = b""
+
+
 class CommandEvent(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What workflow code asked for. `number` counts the commands of an execution, from 1; dropped ones leave gaps."""
 
@@ -156,6 +177,14 @@ class SideEffectRecorded(CommandEvent, frozen=True, array_like=True, kw_only=Tru
 
 class PatchMarked(CommandEvent, frozen=True, array_like=True, kw_only=True, tag=40, gc=False):
     patch_id: str
+
+
+class UpdateCompleted(CommandEvent, frozen=True, array_like=True, kw_only=True, tag=41):
+    """The handler of an accepted update has returned or raised."""
+
+    update_id: bytes
+    result: bytes | None = None
+    failure: Failure | None = None
 
 
 class EndEvent(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -222,6 +251,7 @@ Applied = (
     | SignalDelivered
     | SignalRefused
     | ContinueSuggested
+    | UpdateAccepted
 )
 Command = (
     ActivityScheduled
@@ -233,7 +263,10 @@ Command = (
     | SignalSent
     | SideEffectRecorded
     | PatchMarked
+    | UpdateCompleted
 )
 End = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ExecutionContinued
 Administrative = Suspended | Resumed | MarkedStuck | Terminated | DeadlinePassed
 Event = Applied | Command | End | Administrative
+Sent = SignalReceived | CancelRequested | UpdateRequested
+"""What is sent to a running instance; continue-as-new takes along what hasn't been applied."""

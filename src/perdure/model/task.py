@@ -15,6 +15,7 @@ from perdure.model.event import (
     SignalRefused,
     SubWorkflowCompleted,
     SubWorkflowFailed,
+    UpdateRequested,
 )
 from perdure.model.failure import Failure
 from perdure.model.instance import Parent
@@ -30,6 +31,7 @@ PendingPayload = (
     | SubWorkflowFailed
     | SignalDelivered
     | SignalRefused
+    | UpdateRequested
 )
 """What can arrive for an instance. Its `at` is the store's time of arrival until it is applied."""
 

@@ -14,7 +14,7 @@ import msgspec
 
 from perdure.clock import Micros
 from perdure.model.checkpoint import Checkpoint
-from perdure.model.event import CancelRequested, ExecutionStarted, SignalReceived
+from perdure.model.event import ExecutionStarted, Sent, SignalReceived
 from perdure.model.failure import Failure
 from perdure.model.instance import State
 from perdure.model.options import IfExists
@@ -133,11 +133,11 @@ class NotAppended(msgspec.Struct, frozen=True):
 
 
 class AppendEvent(Transition[Appended | NotAppended], frozen=True, kw_only=True):
-    """Signal or cancel an instance. The message id is remembered for `keep`."""
+    """Signal, cancel or update an instance. The message id is remembered for `keep`."""
 
     message_id: bytes
     instance_id: str
-    event: SignalReceived | CancelRequested
+    event: Sent
     keep: Micros = 7 * 24 * 3600 * 1_000_000
     offer: Offer | None = None
     """Of the instance's workflow task alone."""

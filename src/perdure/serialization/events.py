@@ -85,6 +85,7 @@ _NESTED: dict[str, type[msgspec.Struct]] = {
 }
 """Fields that hold one struct, or several."""
 _PAYLOADS = frozenset({"arguments", "result", "payload"})
+_IDS = frozenset({"digest", "update_id", "reply_to"})
 
 
 def _fields_to_plain(struct: msgspec.Struct, payloads: Payloads | None) -> dict[str, Any]:
@@ -136,6 +137,6 @@ def _from_plain(name: str, value: Any) -> Any:
         return _struct_from_plain(nested, value)
     if name in _PAYLOADS and isinstance(value, dict):
         return msgspec.json.encode(value["json"]) if "json" in value else msgspec.convert(value["base64"], bytes)
-    if name == "digest" and isinstance(value, dict):
+    if name in _IDS and isinstance(value, dict):
         return bytes.fromhex(value["hex"])
     return value

@@ -69,6 +69,10 @@ class Payloads:
             _remember(self._calls, key, found)
         return found
 
+    def call_once(self, function: Callable[..., Any]) -> CallSchema:
+        """The same, not cached: for functions that don't live on."""
+        return CallSchema(function, 0, self._converters, self._sealing)
+
     def digest(self, payload: bytes) -> bytes:
         """16 bytes that are the same for equal values, whatever the order of their keys and the codecs."""
         text = self._codecs.decode(payload)

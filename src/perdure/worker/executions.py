@@ -18,40 +18,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
-
-import msgspec
 
 from perdure.app import App
 from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
-from perdure.clock import Micros
-from perdure.errors import RunawayWorkflow, StoreFilling, StoreUnavailable
+from perdure.engine.execution import Execution
+from perdure.errors import StoreFilling, StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import ActivityTask, WorkflowTask
-from perdure.model.transition import Checkpointed, MarkStuck, Rejected, ReleaseInstance
-from perdure.worker.backoff import HOPELESS, Backoff, until_done
+from perdure.model.transition import Checkpointed, Rejected
+from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.hand_back import HandBack
-from perdure.worker.seat import FinalEnd, Result, Seat, Step, Work, retry_delay
+from perdure.worker.leaving import Leaving
+from perdure.worker.links import Links
+from perdure.worker.seat import FinalEnd, Result, Seat, Step, Work
 from perdure.worker.stepping import StaleTask, Stepper
-
-
-class Links(msgspec.Struct, frozen=True, kw_only=True):
-    """What executions ask of their worker."""
-
-    spawn: Callable[[Coroutine[Any, Any, None]], object]
-    record_alone: Callable[[ActivityTask, FinalEnd], object]
-    """Record a result by itself."""
-    tell_numbers: Callable[[bytes, Sequence[int]], None]
-    """Cancel running activities of an execution, by their commands' numbers."""
-    on_free: Callable[[], None]
-    """A seat isn't busy any more."""
-    uncertain: Callable[[], None]
-    """The answer to an offer was lost."""
-    failed: Callable[[Exception], None]
-    """A fault, or what no waiting mends."""
 
 
 class Executions:
@@ -68,7 +51,6 @@ class Executions:
         links: Links,
         logger: logging.Logger,
     ) -> None:
-        self._backend = backend
         self._app = app
         self._stepper = stepper
         self._hand_back = hand_back
@@ -76,16 +58,16 @@ class Executions:
         self._links = links
         self._logger = logger
         self._loop = asyncio.get_running_loop()
-        self._backoff = Backoff(logger, "giving leases on instances back")
+        self._leaving = Leaving(backend, logger)
         self._writing = Backoff(logger, "writing checkpoints")
         self._seats: dict[int, Seat] = {}
+        self._by_id: dict[str, Seat] = {}
         self._idle: OrderedDict[int, Seat] = OrderedDict()
         self._ready: list[Seat] = []
         self._outbox: list[tuple[Seat, Work, Checkpoint]] | None = None
         self._all_rest: asyncio.Future[None] | None = None
         self._coming = 0
-        self.is_retiring = False
-        self.is_over = False
+        self.is_retiring = self.is_over = False
 
     @property
     def busy_count(self) -> int:
@@ -107,10 +89,11 @@ class Executions:
         """A claimed task has come."""
         seat = self._seats.get(task.instance_key)
         if seat is None and self.is_retiring:
-            self._links.spawn(self._release(Seat(task)))
+            self._links.spawn(self._leaving.release(Seat(task)))
             return
         if seat is None:
-            seat = self._seats[task.instance_key] = Seat(task)
+            seat = Seat(task)
+            self._hold(seat)
         self._add_task(seat, task)
         self._wake(seat)
 
@@ -139,9 +122,24 @@ class Executions:
             else:  # a claim was faster: its seat reads the history
                 self._hand_back.settle(step.offer, outcome.activities)
             return
-        self._seats[seat.instance_key] = seat
+        self._hold(seat)
         seat.is_busy = True
         self._accept(seat, step, outcome)
+
+    def find(self, instance_id: str) -> Seat | None:
+        """The seat of an instance whose execution is in memory, or may be in a moment."""
+        seat = self._by_id.get(instance_id)
+        return seat if seat is not None and (seat.is_busy or seat.execution is not None) else None
+
+    def ask_between_steps(self, instance_id: str, ask: Callable[[Execution | None], None]) -> None:
+        """Give `ask` the execution as soon as what it has applied is durable; None if it isn't in memory then."""
+        seat = self.find(instance_id)
+        if seat is None:
+            ask(None)
+            return
+        seat.askers.append(ask)
+        if not seat.is_busy:
+            self._let_ask(seat)
 
     def keeps(self, checkpoint: Checkpoint) -> bool:
         """Whether the execution stays in memory after this step."""
@@ -159,6 +157,7 @@ class Executions:
         for seat in self._seats.values():
             seat.unload()
         self._seats.clear()
+        self._by_id.clear()
         self._idle.clear()
         self._note_rest()
 
@@ -175,9 +174,23 @@ class Executions:
     def _add_task(self, seat: Seat, task: WorkflowTask) -> None:
         displaced = seat.add_task(task)
         if displaced is not None:
-            self._links.spawn(self._release(Seat(displaced)))
+            self._links.spawn(self._leaving.release(Seat(displaced)))
 
     # --- one seat at work
+
+    def _hold(self, seat: Seat) -> None:
+        self._seats[seat.instance_key] = self._by_id[seat.instance_id] = seat
+
+    def _forget(self, seat: Seat) -> None:
+        self._seats.pop(seat.instance_key, None)
+        if self._by_id.get(seat.instance_id) is seat:  # another instance may have its id by now
+            del self._by_id[seat.instance_id]
+
+    def _let_ask(self, seat: Seat) -> None:
+        if seat.askers:
+            self._stepper.let_ask(seat)
+        if seat.execution is not None and seat.execution.is_tainted:
+            seat.unload()
 
     def _wake(self, seat: Seat) -> None:
         if seat.is_busy:
@@ -227,8 +240,9 @@ class Executions:
         seat.is_busy = False
         if self.is_over:
             return
+        self._let_ask(seat)
         if seat.execution is None:
-            self._seats.pop(seat.instance_key, None)
+            self._forget(seat)
         else:
             self._idle[seat.instance_key] = seat
             self._evict(0 if self.is_retiring else self._cache_size)
@@ -237,10 +251,10 @@ class Executions:
 
     def _evict(self, capacity: int) -> None:
         while len(self._idle) > capacity:
-            key, seat = self._idle.popitem(last=False)
-            del self._seats[key]
+            _, seat = self._idle.popitem(last=False)
+            self._forget(seat)
             seat.unload()
-            self._links.spawn(self._release(seat))
+            self._links.spawn(self._leaving.release(seat))
 
     def _load(self, seat: Seat, work: Work, task: WorkflowTask) -> None:
         """Take the task's lease and bring its execution into memory, then take the step."""
@@ -286,8 +300,10 @@ class Executions:
             self._outbox.append((seat, work, checkpoint))
 
     def _send(self, seat: Seat, work: Work, checkpoint: Checkpoint) -> None:
-        keeps = self.keeps(checkpoint)
-        step = Step(checkpoint, work.results, self._hand_back.offer(checkpoint, workflow_task=keeps), keeps)
+        assert seat.execution is not None
+        keeps = self.keeps(checkpoint) and not seat.execution.is_tainted
+        offer, replies = self._hand_back.offer(checkpoint, workflow_task=keeps), seat.execution.take_replies()
+        step = Step(checkpoint, work.results, offer, keeps, replies)
         answer = self._stepper.submit(seat, checkpoint, work.results, release=not keeps, offer=step.offer)
         answer.add_done_callback(partial(self._answered, seat, step))
 
@@ -318,12 +334,16 @@ class Executions:
         if checkpoint.cancelled_activities:
             told = [cancel.number for cancel in checkpoint.cancelled_activities if cancel.told]
             self._links.tell_numbers(seat.execution_id, told)
+        for question_id, reply in step.replies:
+            self._links.answer(question_id, reply)
         if not step.keeps or checkpoint.closing is not None:
             seat.unload()
+        else:
+            self._let_ask(seat)
         if outcome.workflow_task is not None:
             self._add_task(seat, outcome.workflow_task)
         elif step.keeps and checkpoint.closing is not None:
-            self._apart(seat, partial(self._release, seat))
+            self._apart(seat, partial(self._leaving.release, seat))
             return
         self._advance(seat)
 
@@ -332,16 +352,16 @@ class Executions:
     def _refused(self, seat: Seat, step: Step, outcome: Rejected) -> None:
         self._logger.info("a checkpoint of %s was refused: %s", seat.instance_id, outcome.reason)
         seat.unload()
-        self._apart(seat, partial(self._release, seat))
+        self._apart(seat, partial(self._leaving.release, seat))
         self._send_alone(step.results)
 
     def _give_way(self, seat: Seat, work: Work, problem: Exception) -> None:
         """The task can't be done here and now: leave it to others, or mark the instance stuck."""
         seat.unload()
         if isinstance(problem, StaleTask):
-            self._apart(seat, partial(self._release, seat))
+            self._apart(seat, partial(self._leaving.release, seat))
         else:
-            self._apart(seat, partial(self._mark_stuck, seat, problem))
+            self._apart(seat, partial(self._leaving.mark_stuck, seat, problem))
         self._send_alone(work.results)
 
     def _commit_failed(self, seat: Seat, step: Step, problem: BaseException) -> None:
@@ -355,9 +375,9 @@ class Executions:
         seat.unload()
         if is_unknown or isinstance(problem, StoreFilling):
             self._writing.failed(problem)  # for the log: the step isn't repeated as it is
-            self._apart(seat, partial(self._release, seat))
+            self._apart(seat, partial(self._leaving.release, seat))
         else:
-            self._apart(seat, partial(self._mark_stuck, seat, problem))
+            self._apart(seat, partial(self._leaving.mark_stuck, seat, problem))
         self._send_alone(step.results)
 
     def _apart(self, seat: Seat, slow: Callable[[], Awaitable[object]]) -> None:
@@ -374,25 +394,6 @@ class Executions:
         finally:
             if goes_on:
                 self._advance(seat)
-
-    async def _mark_stuck(self, seat: Seat, problem: BaseException) -> None:
-        is_runaway = isinstance(problem, RunawayWorkflow)
-        retry_in: Micros | None = None if is_runaway else retry_delay(seat.stuck_attempts)
-        when = "waits for resume" if retry_in is None else f"is tried again in {retry_in // 1_000_000} s"
-        self._logger.error("%s is stuck and %s", seat.instance_id, when, exc_info=problem)
-        reason = f"{type(problem).__name__}: {problem}"
-        await self._leave(
-            seat,
-            MarkStuck(instance_key=seat.instance_key, token=seat.token, reason=reason, retry_in=retry_in),
-        )
-
-    async def _release(self, seat: Seat) -> None:
-        await self._leave(seat, ReleaseInstance(instance_key=seat.instance_key, token=seat.token))
-
-    async def _leave(self, seat: Seat, transition: MarkStuck | ReleaseInstance) -> None:
-        """Give the lease back. What was claimed under it meanwhile is claimed again."""
-        await until_done(lambda: self._backend.commit(transition), self._backoff)
-        seat.drop_task(transition.token)
 
     def _send_alone(self, results: tuple[Result, ...]) -> None:
         for result in results:

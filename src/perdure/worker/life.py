@@ -20,19 +20,21 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from perdure.backends.protocol import WorkerStart
 from perdure.errors import StoreError
+from perdure.model.reply import Query, Reply
 from perdure.model.task import ActivityTask
 from perdure.model.transition import ActivityFailure, ActivityResult, Offer
 from perdure.worker.activities import Activities
+from perdure.worker.answering import Answering
 from perdure.worker.attempt import Surroundings
 from perdure.worker.backlog import Backlog
-from perdure.worker.backoff import HOPELESS, Backoff, until_done
-from perdure.worker.executions import Executions, Links
+from perdure.worker.backoff import HOPELESS
+from perdure.worker.executions import Executions
 from perdure.worker.hand_back import HandBack
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.housekeeper import keep_house
 from perdure.worker.keeper import Keeper, Lease
+from perdure.worker.links import Links
 from perdure.worker.poller import Poller, Workplace
 from perdure.worker.possessions import Possessions
 from perdure.worker.recording import EndRecorder
@@ -62,7 +64,7 @@ class LifeEnd(enum.Enum):
 
 
 class Life:
-    """See the head of the file. Made by `begin_life`."""
+    """See the head of the file. Made by `begin_life` (beginning.py)."""
 
     def __init__(self, has: Possessions, worker_key: int, started_at: float) -> None:
         self._has = has
@@ -95,6 +97,7 @@ class Life:
 
     def _build(self) -> None:
         has = self._has
+        self._serves_workflows = bool(has.options.workflow_queues and has.app.workflows)
         self._activities = Activities(
             has.activities if has.options.activity_queues else {},
             self._surroundings(),
@@ -107,7 +110,7 @@ class Life:
             self._key,
             queues=has.options.activity_queues,
             names=self._activities.names,
-            serves_workflows=bool(has.options.workflow_queues and has.app.workflows),
+            serves_workflows=self._serves_workflows,
             slots=has.slots,
             begin=self._activities.begin,
         )
@@ -122,10 +125,21 @@ class Life:
                 spawn=self._spawn,
                 record_alone=self._record,
                 tell_numbers=self._activities.tell_numbers,
+                answer=lambda *told: self.answering.send(*told),  # noqa: PLW0108 - made below
                 on_free=self._slot_came_free.set,
                 uncertain=self._uncertain,
                 failed=self._note_fault,
             ),
+            logger=has.logger,
+        )
+        self.answering = Answering(
+            has.backend,
+            self._key,
+            has.app,
+            self._executions,
+            limits=has.options.limits,
+            clock=has.clock,
+            spawn=self._spawn,
             logger=has.logger,
         )
         backlog = Backlog(has.options.max_activities)
@@ -212,12 +226,17 @@ class Life:
         if self._problem is not None:
             raise self._problem
 
+    def ask(self, instance_id: str, query: Query) -> asyncio.Future[Reply] | None:
+        """Ask an execution that is in memory under a lease that holds; None if it isn't."""
+        return self.answering.ask(instance_id, query) if self._keeper.is_held else None
+
     async def _serve(self, served: Callable[[LifeEnd], None]) -> None:
         async with self._group as group:
             poller = self._begin(self._poller.run())
             services = [
                 self._begin(keep_house(self._has.backend, self._has.logger)),
                 group.create_task(self._await_stop()),
+                *([self._begin(self.answering.run())] if self._serves_workflows else ()),
             ]
             try:
                 end = await self._over
@@ -240,7 +259,7 @@ class Life:
         await first_of(self._activities.wait_for_end(None), self._has.stop.wait())
 
     async def _end_gracefully(self, poller: asyncio.Task[None]) -> None:
-        self._is_stopping = self._hand_back.is_stopped = True
+        self._is_stopping = self._hand_back.is_stopped = self.answering.is_stopped = True
         self._poller.stop()
         self._executions.retire()
         await first_of(self._activities.wait_for_end(self._has.options.grace_seconds), self._has.stop.wait_for_hurry())
@@ -354,33 +373,3 @@ class Life:
     def _fail(self, problem: Exception) -> None:
         self._problem = self._problem or problem
         self._finish(LifeEnd.FAILED)
-
-
-async def begin_life(has: Possessions) -> Life | None:
-    """Announce the worker under a new key. None if it is to stop before the store could be reached.
-
-    Raises SchemaMismatch and StoreSealed.
-    """
-    started_at = has.clock.monotonic()
-
-    async def announce() -> int:
-        nonlocal started_at
-        started_at = has.clock.monotonic()  # before the question: the lease may begin as soon as it is asked
-        return await has.backend.start_worker(_start_of(has))
-
-    asking = asyncio.ensure_future(until_done(announce, Backoff(has.logger, "starting the worker")))
-    await first_of(asking, has.stop.wait())
-    return None if asking.cancelled() else Life(has, asking.result(), started_at)
-
-
-def _start_of(has: Possessions) -> WorkerStart:
-    options = has.options
-    return WorkerStart(
-        name=options.name,
-        workflow_queues=options.workflow_queues,
-        activity_queues=options.activity_queues,
-        workflow_names=frozenset(has.app.workflows) if options.workflow_queues else frozenset(),
-        activity_names=frozenset(has.activities) if options.activity_queues else frozenset(),
-        versions=options.versions,
-        lease_seconds=options.lease_seconds,
-    )

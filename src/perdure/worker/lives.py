@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from perdure.errors import StoreError
 from perdure.worker.backoff import HOPELESS
-from perdure.worker.life import Life, LifeEnd, begin_life
+from perdure.worker.beginning import begin_life
+from perdure.worker.life import Life, LifeEnd
 from perdure.worker.possessions import Possessions
 
 _SECONDS_BETWEEN = 0.2

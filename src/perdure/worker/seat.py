@@ -7,12 +7,15 @@ series, and at most one of its transitions isn't durable yet.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import msgspec
 
 from perdure.clock import Micros
 from perdure.engine.execution import Execution
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import ActivityCompleted, ActivityFailed
+from perdure.model.reply import Reply
 from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
 from perdure.model.transition import ActivityFailure, ActivityResult, FusedResult, Offer
 
@@ -56,14 +59,25 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     offer: Offer | None
     keeps: bool
     """Whether the execution stays in memory, and the lease with it."""
+    replies: Sequence[tuple[bytes, Reply]] = ()
+    """To questions of those who wait for updates, once it is durable."""
 
 
 class Seat:
     """One instance at this worker. Its owner is `Executions`."""
 
     __slots__ = (
-        "_results", "_task", "applied_through", "execution", "execution_id", "instance_id", "instance_key", "is_busy",
-        "stuck_attempts", "token",
+        "_results",
+        "_task",
+        "applied_through",
+        "askers",
+        "execution",
+        "execution_id",
+        "instance_id",
+        "instance_key",
+        "is_busy",
+        "stuck_attempts",
+        "token",
     )  # fmt: skip
 
     def __init__(self, task: WorkflowTask) -> None:
@@ -76,6 +90,7 @@ class Seat:
         self.applied_through = -1
         """The last pending event that the execution in memory has applied."""
         self.is_busy = False
+        self.askers: list[Callable[[Execution | None], None]] = []
         self._task: WorkflowTask | None = None
         self._results: list[Result] = []
 

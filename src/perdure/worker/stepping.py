@@ -88,6 +88,16 @@ class Stepper:
             seat.applied_through = max(seat.applied_through, *checkpoint.consumed)
         return checkpoint
 
+    def let_ask(self, seat: Seat) -> None:
+        """Give the execution to those who wait to ask it something: what it has applied is durable."""
+        askers, seat.askers = seat.askers, []
+        self.applying = seat
+        try:
+            for ask in askers:
+                ask(seat.execution)
+        finally:
+            self.applying = None
+
     def submit(
         self, seat: Seat, checkpoint: Checkpoint, results: tuple[Result, ...], *, release: bool, offer: Offer | None
     ) -> Answer[Checkpointed | Rejected]:

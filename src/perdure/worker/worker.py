@@ -17,6 +17,7 @@ from perdure.clock import Clock, SystemClock
 from perdure.engine.limits import Limits
 from perdure.errors import ConfigurationError
 from perdure.model.options import Duration
+from perdure.model.reply import Query, Reply
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.worker.collector import frozen_heap, patient_collector
 from perdure.worker.keeper import Aside, in_a_thread
@@ -160,6 +161,11 @@ class Worker:
         """Append the event and go on with the instance; None if it is to be appended without."""
         life = None if self._lives is None else self._lives.serving
         return None if life is None else life.shortcuts.append(asked)
+
+    def _ask(self, instance_id: str, query: Query) -> asyncio.Future[Reply] | None:
+        """Ask the execution that is in memory here; None if there is none."""
+        life = None if self._lives is None else self._lives.serving
+        return None if life is None else life.ask(instance_id, query)
 
     async def _run_on(self) -> None:
         with frozen_heap():

@@ -269,6 +269,33 @@ class Context:
         """
         self._runtime.publish(check_name(key, "a published value's key"), value)
 
+    # --- being asked ----------------------------------------------------------------------------------------------
+
+    def on_query(self, handler: Callable[P, R], *, name: str | None = None) -> Callable[P, R]:
+        """Let a plain function answer `handle.query(…)` under its name: a method of the state, `ctx.on_query(state.status)`.
+
+        It only looks: commands are refused, and what it changes in the state history doesn't know, and replay won't repeat.
+        A later handler of the same name takes its place.
+        """
+        self._runtime.handlers.add_query(handler, name)
+        return handler
+
+    def on_update(
+        self, handler: Callable[P, R], *, validator: Callable[P, object] | None = None, name: str | None = None
+    ) -> Callable[P, R]:
+        """Let a function, `async` or not, handle `handle.update(…)` under its name, in a task of its own.
+
+        What it returns or raises is the caller's answer. `validator`, a plain function that only looks, refuses an update by
+        raising; nothing is recorded of that.
+        """
+        self._runtime.handlers.add_update(handler, validator, name)
+        return handler
+
+    @property
+    def open_updates(self) -> int:
+        """How many handlers of updates still run: `await ctx.wait_until(lambda: not ctx.open_updates)` before returning."""
+        return len(self._runtime.handlers.running)
+
     # --- changing code --------------------------------------------------------------------------------------------
 
     def patched(self, patch_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -38,6 +38,20 @@ class StoredCall(msgspec.Struct, frozen=True):
     due_at: Micros | None = None
 
 
+class Handlers(Protocol):
+    """What answers queries and updates."""
+
+    @property
+    def running(self) -> Mapping[bytes, object]:
+        """Updates that were accepted and aren't answered."""
+        ...
+
+    def add_query(self, handler: Callable[..., Any], name: str | None) -> None: ...
+    def add_update(
+        self, handler: Callable[..., Any], validator: Callable[..., Any] | None, name: str | None
+    ) -> None: ...
+
+
 class Runtime(Protocol):
     """One execution, as its contexts see it. Commands are issued at once."""
 
@@ -66,6 +80,8 @@ class Runtime(Protocol):
     def signal_buffer(self, name: str) -> SignalBuffer: ...
     def decode(self, payload: bytes, annotation: Any) -> Any: ...
     def publish(self, key: str, value: Any) -> None: ...
+    @property
+    def handlers(self) -> Handlers: ...
     def patched(self, patch_id: str) -> bool: ...
     def deprecate_patch(self, patch_id: str) -> None: ...
     def continue_as_new(

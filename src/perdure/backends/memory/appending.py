@@ -10,7 +10,7 @@ from perdure.backends.memory.leasing import hand_back_or_place
 from perdure.backends.memory.rows import NOTHING, InstanceRow
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
-from perdure.model.event import CancelRequested, SignalReceived
+from perdure.model.event import Sent
 from perdure.model.task import PendingEvent, PendingPayload
 from perdure.model.transition import Appended, AppendEvent, NotAppended
 
@@ -51,7 +51,7 @@ def add_pending(row: InstanceRow, event: PendingPayload) -> None:
     row.next_pending_id += 1
 
 
-def arrived(event: SignalReceived | CancelRequested, now: Micros) -> SignalReceived | CancelRequested:
+def arrived(event: Sent, now: Micros) -> Sent:
     """The event with its time of arrival."""
     return msgspec.structs.replace(event, at=now)
 

@@ -13,7 +13,7 @@ from perdure.backends.answers import Answer, failed, settled
 from perdure.backends.exports import Snapshot, from_exported, to_exported
 from perdure.backends.memory import asking, keeping, reading, workers
 from perdure.backends.memory.closing import outcome_of
-from perdure.backends.memory.rows import InstanceRow
+from perdure.backends.memory.rows import InstanceRow, QuestionRow
 from perdure.backends.memory.store import MemoryStore
 from perdure.backends.memory.tables import Tables
 from perdure.backends.memory.waking import Bell, Waiter
@@ -111,7 +111,16 @@ class MemoryBackend:
             worker = tables.workers.get(worker_key)
             if worker is None:
                 return Bell()  # one that nobody rings
-            return None if worker.bell.is_rung or asking.has_questions(tables, worker) else worker.bell
+            return None if worker.bell.is_rung else worker.bell
+
+        await self._wait(look, timeout_seconds)
+
+    async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
+        def look(tables: Tables, now: Micros) -> Bell | None:
+            worker = tables.workers.get(worker_key)
+            if worker is None:
+                return Bell()
+            return None if asking.has_questions(tables, worker) else worker.asked
 
         await self._wait(look, timeout_seconds)
 
@@ -153,8 +162,15 @@ class MemoryBackend:
         row = self.store.write(
             lambda tables, now: asking.post(tables, instance_id, request, now + round(timeout_seconds * 1_000_000))
         )
-        if row is None:
-            return None
+        return None if row is None else await self._wait_for_reply(row, timeout_seconds)
+
+    async def wait_for_answer(self, question_id: bytes, timeout_seconds: float) -> bytes | None:
+        row = self.store.write(
+            lambda tables, now: asking.expect(tables, question_id, now + round(timeout_seconds * 1_000_000))
+        )
+        return await self._wait_for_reply(row, timeout_seconds)
+
+    async def _wait_for_reply(self, row: QuestionRow, timeout_seconds: float) -> bytes | None:
         try:
             await self._wait(lambda tables, now: None if row.is_answered else row.bell, timeout_seconds)
         finally:

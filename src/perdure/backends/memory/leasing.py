@@ -9,7 +9,6 @@ from perdure.backends.endings import LOSSES_OF_A_SUSPECT
 from perdure.backends.memory.lines import Line, in_order
 from perdure.backends.memory.rows import ActivityRow, InstanceRow, WorkerRow
 from perdure.backends.memory.tables import Tables
-from perdure.backends.protocol import WorkerStart
 from perdure.clock import Micros
 from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
 from perdure.model.transition import Claimed, ClaimTasks, CreateInstance, Offer
@@ -92,7 +91,7 @@ def may_begin(tables: Tables, worker: WorkerRow, start: CreateInstance, now: Mic
     What the worker itself holds stands on no queue: it goes on whoever begins.
     """
     settings = worker.start
-    if start.start_delay > 0 or not _serves(settings, start.queue, start.workflow, start.version):
+    if start.start_delay > 0 or not settings.serves(start.queue, start.workflow, start.version):
         return False
     for line in _served_lines(tables, settings.workflow_queues, settings.workflow_names, settings.versions):
         if not len(line):
@@ -154,7 +153,7 @@ def hand_back_workflow_task(tables: Tables, offer: Offer | None, row: InstanceRo
     worker = alive(tables, offer.worker_key)
     if worker is None or row.wake_at is None or row.wake_at > now:
         return None
-    if row.worker is None and not _serves(worker.start, row.queue, row.workflow, row.version):
+    if row.worker is None and not worker.start.serves(row.queue, row.workflow, row.version):
         return None
     if row.worker is not None and row.worker is not worker:
         return None
@@ -167,10 +166,6 @@ def hand_back_or_place(tables: Tables, offer: Offer | None, row: InstanceRow, no
     if task is None:
         tables.place_instance(row, now)
     return task
-
-
-def _serves(start: WorkerStart, queue: str, workflow: str, version: str | None) -> bool:
-    return queue in start.workflow_queues and workflow in start.workflow_names and _accepts(start.versions, version)
 
 
 # --- activity tasks

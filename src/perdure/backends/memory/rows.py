@@ -155,6 +155,8 @@ class WorkerRow:
     told: dict[int, ActivityRow] = field(default_factory=dict)
     """Its running activities whose cancellation was requested."""
     bell: Bell = field(default_factory=Bell)
+    asked: Bell = field(default_factory=Bell)
+    """Rings for questions."""
     next_due_at: Micros | None = None
     """What its last claim was told, or heard of since."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from perdure.backends.protocol import Question
+from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.redis import entries, filters, removing
 from perdure.backends.redis.buffer import ABSENT, Buffer, Span
 from perdure.backends.redis.encoding import decode, decode_activity, decode_instance, encode_activity, encode_instance
@@ -280,16 +280,16 @@ class RedisTables:
 
     # --- questions and pruning
 
-    def take_questions(self, worker_key: int) -> list[Question]:
+    def take_questions(self, worker_key: int, start: WorkerStart) -> list[Question]:
         questions = self._questions.waiting()
         if not questions:
             return []
-        held = {
+        for_it = {
             row.instance_id
             for row in self.instances_by_id([question.instance_id for question in questions])
-            if row.worker == worker_key
+            if row.worker == worker_key or (row.worker is None and start.serves(row.queue, row.workflow, row.version))
         }
-        taken = [question for question in questions if question.instance_id in held]
+        taken = [question for question in questions if question.instance_id in for_it]
         for question in taken:
             self._questions.take(question)
         return taken

@@ -139,7 +139,8 @@ class Questions:
     def insert_question(self, question: Question, expires_at: Micros) -> None:
         self._put(question.question_id, question.instance_id, question.request, None)
         self._buffer.place(self._keys.questions_expiry, question.question_id, expires_at)
-        self._buffer.place(self._keys.asked, question.question_id, 0)
+        if question.instance_id:
+            self._buffer.place(self._keys.asked, question.question_id, 0)
 
     def waiting(self) -> list[Question]:
         """Those that nobody has taken."""

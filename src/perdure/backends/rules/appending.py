@@ -7,7 +7,7 @@ import msgspec
 from perdure.backends.rows import InstanceRow
 from perdure.backends.unit.unit import Unit
 from perdure.clock import Micros
-from perdure.model.event import CancelRequested, SignalReceived
+from perdure.model.event import Sent
 from perdure.model.task import PendingPayload
 
 
@@ -20,6 +20,6 @@ def append(unit: Unit, row: InstanceRow, event: PendingPayload) -> None:
     row.updated_at = unit.now
 
 
-def arrived(event: SignalReceived | CancelRequested, now: Micros) -> SignalReceived | CancelRequested:
+def arrived(event: Sent, now: Micros) -> Sent:
     """The event with its time of arrival."""
     return msgspec.structs.replace(event, at=now)

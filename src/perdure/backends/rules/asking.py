@@ -1,27 +1,49 @@
-"""Questions to the worker that has an execution in memory, and their answers. Nothing of it outlives the asker."""
+"""Questions to the worker that has an execution in memory, and their answers. Nothing of it outlives the asker.
+
+What nobody holds is any worker's who could: one of them, by chance, is told; whoever looks first takes the question.
+"""
 
 from __future__ import annotations
 
 from perdure.backends.protocol import Question
+from perdure.backends.rows import InstanceRow
 from perdure.backends.unit.unit import Unit
 from perdure.clock import Micros
 
 
 def post(unit: Unit, question_id: bytes, instance_id: str, request: bytes, keep: Micros) -> bool:
-    """Put the question before the worker that holds the instance. False if nobody holds it."""
+    """Put the question before a worker. False if there is none for it."""
     row = unit.instance_by_id(instance_id)
-    if row is None or row.worker is None:
+    worker = None if row is None else row.worker or _somebody(unit, row, question_id)
+    if worker is None:
         return False
     unit.tables.insert_question(Question(question_id, instance_id, request), unit.now + keep)
-    unit.wakes.questions.add(row.worker)
+    unit.wakes.questions.add(worker)
     return True
 
 
+def expect(unit: Unit, question_id: bytes, keep: Micros) -> bool:
+    """Wait for an answer to what no worker is asked here."""
+    unit.tables.insert_question(Question(question_id, "", b""), unit.now + keep)
+    return True
+
+
+def _somebody(unit: Unit, row: InstanceRow, question_id: bytes) -> int | None:
+    unit.flush()
+    able: list[int] = []
+    for key in unit.tables.all_workers():
+        start = unit.worker(key)
+        if start is not None and start.serves(row.queue, row.workflow, row.version):
+            able.append(key)
+    return able[question_id[0] % len(able)] if able else None
+
+
 def take(unit: Unit, worker_key: int) -> list[Question]:
-    if unit.worker(worker_key) is None:
+    start = unit.worker(worker_key)
+    if start is None:
         return []
     unit.flush()
-    return unit.tables.take_questions(worker_key)
+    return unit.tables.take_questions(worker_key, start)
 
 
 def answer(unit: Unit, question_id: bytes, reply: bytes) -> None:

@@ -8,7 +8,6 @@ from perdure.backends.admission import Rank, admit
 from perdure.backends.endings import LOSSES_OF_A_SUSPECT
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
-from perdure.backends.rules.queueing import serves
 from perdure.backends.unit.heads import Asked
 from perdure.backends.unit.unit import Unit
 from perdure.model.task import ActivityTask, WorkflowTask
@@ -27,7 +26,7 @@ def hand_back_workflow_task(unit: Unit, offer: Offer | None, row: InstanceRow) -
     if settings is None:
         return None
     if row.worker is None:
-        if not serves(settings, row.queue, row.workflow, row.version):
+        if not settings.serves(row.queue, row.workflow, row.version):
             return None
     elif row.worker != offer.worker_key:
         return None

@@ -23,19 +23,11 @@ def may_begin(unit: Unit, worker_key: int, start: CreateInstance) -> bool:
     settings = unit.worker(worker_key)
     if settings is None or start.start_delay > 0:
         return False
-    if not serves(settings, start.queue, start.workflow, start.version):
+    if not settings.serves(start.queue, start.workflow, start.version):
         return False
     first = _first_waiting(unit, worker_key, settings)
     # Whoever is there already is older.
     return first is None or first[0] > -start.priority
-
-
-def serves(settings: WorkerStart, queue: str, workflow: str, version: str | None) -> bool:
-    return (
-        queue in settings.workflow_queues
-        and workflow in settings.workflow_names
-        and (settings.versions is None or version in settings.versions)
-    )
 
 
 def promote_instances(unit: Unit, queue: str) -> None:
@@ -71,7 +63,7 @@ def _follow(unit: Unit) -> None:
             place = (-row.priority, row.key)
             for worker_key, first in unit.heads.instances.items():
                 settings = unit.worker(worker_key)
-                if settings is not None and serves(settings, row.queue, row.workflow, row.version):
+                if settings is not None and settings.serves(row.queue, row.workflow, row.version):
                     unit.heads.instances[worker_key] = place if first is None else min(place, first)
     unit.heads.loose.clear()
 

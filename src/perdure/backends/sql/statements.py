@@ -136,10 +136,10 @@ LEASES_OF = """select worker from perdure_instances where ended_at is null and w
 FORGET_WORKERS = "delete from perdure_workers where is_alive = 0 and lease_until <= ?"
 
 INSERT_QUESTION = "insert into perdure_questions values (?, ?, ?, ?, 0, null)"
-QUESTIONS_FOR = """select q.id, q.instance_id, q.request
+QUESTIONS_FOR = """select q.id, q.instance_id, q.request, i.worker, i.queue, i.workflow, i.version
     from perdure_questions q join perdure_instances i on i.instance_id = q.instance_id
-    where q.taken = 0 and i.worker = ?"""
-TAKE_QUESTION = "update perdure_questions set taken = 1 where id = ?"
+    where q.taken = 0 and (i.worker = ? or i.worker is null)"""
+TAKE_QUESTION = "update perdure_questions set taken = 1 where id = ? and taken = 0"
 ANSWER_QUESTION = "update perdure_questions set reply = ? where id = ? and reply is null"
 DELETE_QUESTION = "delete from perdure_questions where id = ?"
 FORGET_QUESTIONS = "delete from perdure_questions where expires_at <= ?"

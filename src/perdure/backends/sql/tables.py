@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 
 from perdure.backends.admission import Bucket
-from perdure.backends.protocol import Question
+from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.sql import statements as sql
 from perdure.backends.sql.filters import Condition, conditions
@@ -238,11 +238,14 @@ class SqlTables:
     def insert_question(self, question: Question, expires_at: Micros) -> None:
         self._execute(sql.INSERT_QUESTION, (question.question_id, question.instance_id, question.request, expires_at))
 
-    def take_questions(self, worker_key: int) -> list[Question]:
+    def take_questions(self, worker_key: int, start: WorkerStart) -> list[Question]:
         found = self._execute(sql.QUESTIONS_FOR, (worker_key,)).fetchall()
-        for question_id, _, _ in found:
-            self._execute(sql.TAKE_QUESTION, (question_id,))
-        return [Question(*values) for values in found]
+        return [
+            Question(question_id, instance_id, request)
+            for question_id, instance_id, request, worker, *kind in found
+            if (worker is not None or start.serves(*kind))
+            and self._execute(sql.TAKE_QUESTION, (question_id,)).rowcount > 0
+        ]
 
     def answer_question(self, question_id: bytes, reply: bytes) -> bool:
         return self._execute(sql.ANSWER_QUESTION, (reply, question_id)).rowcount > 0

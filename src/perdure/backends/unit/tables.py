@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from perdure.backends.admission import Bucket
-from perdure.backends.protocol import Question
+from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.clock import Micros
 from perdure.model.inspection import InstanceFilter
@@ -210,10 +210,12 @@ class Tables(Protocol):
 
     # --- questions
 
-    def insert_question(self, question: Question, expires_at: Micros) -> None: ...
+    def insert_question(self, question: Question, expires_at: Micros) -> None:
+        """One without an instance is for nobody to take."""
+        ...
 
-    def take_questions(self, worker_key: int) -> list[Question]:
-        """About instances that the worker holds; each is given once."""
+    def take_questions(self, worker_key: int, start: WorkerStart) -> list[Question]:
+        """About instances that the worker holds, or that it serves and nobody holds; each is given once."""
         ...
 
     def answer_question(self, question_id: bytes, reply: bytes) -> bool:

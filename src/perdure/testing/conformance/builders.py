@@ -26,11 +26,13 @@ from perdure.model.event import (
     ExecutionStarted,
     PatchMarked,
     SignalReceived,
+    UpdateAccepted,
+    UpdateRequested,
 )
 from perdure.model.failure import Failure, plain_failure
 from perdure.model.instance import State
 from perdure.model.retry import RetryPolicy, StoredRetry, stored_retry
-from perdure.model.task import WorkflowTask
+from perdure.model.task import PendingPayload, WorkflowTask
 from perdure.model.transition import AppendEvent, CompleteWorkflowTask, CreateInstance, FirstStep, FusedResult, Offer
 
 RETRY: StoredRetry = stored_retry(RetryPolicy())
@@ -90,6 +92,11 @@ def append_signal(instance_id: str = "order-1", name: str = "approval", **change
 
 def append_cancel(instance_id: str = "order-1", reason: str = "") -> AppendEvent:
     return AppendEvent(message_id=random_id(), instance_id=instance_id, event=CancelRequested(at=0, reason=reason))
+
+
+def append_update(instance_id: str = "order-1", name: str = "approve") -> AppendEvent:
+    event = UpdateRequested(at=0, update_id=random_id(), name=name, arguments=b"[1]", reply_to=random_id())
+    return AppendEvent(message_id=random_id(), instance_id=instance_id, event=event)
 
 
 def activity(number: int = 1, *, name: str = "charge", queue: str = "default", **changes: Any) -> NewActivity:
@@ -152,7 +159,13 @@ def marked(number: int = 1) -> PatchMarked:
 
 def applied(task: WorkflowTask) -> tuple[Event, ...]:
     """The task's pending events as history has them."""
-    return tuple(pending.event for pending in task.pending)
+    return tuple(_in_history(pending.event) for pending in task.pending)
+
+
+def _in_history(event: PendingPayload) -> Event:
+    if not isinstance(event, UpdateRequested):
+        return event
+    return UpdateAccepted(at=event.at, update_id=event.update_id, name=event.name, arguments=event.arguments)
 
 
 def checkpoint(task: WorkflowTask, *commands: Event, **parts: Any) -> Checkpoint:

@@ -15,6 +15,20 @@ from perdure.testing.conformance.playing import StoreUnderTest, names_of
 
 
 class Checkpointing:
+    async def test_what_leaves_no_trace_is_consumed_all_the_same(self, store: StoreUnderTest) -> None:
+        """A refused update: no event, no position, and yet it doesn't come again."""
+        await store.create("order-1")
+        worker = await store.worker()
+        await worker.run()
+        await store.backend.commit(builders.append_update("order-1"))
+        task = await worker.claim_workflow_task()
+        outcome = await worker.checkpoint(task, events=())
+        assert outcome == Checkpointed(events_bytes=0)
+        assert [event.position for event in await store.backend.read_history("order-1")] == [0]
+        assert await worker.claim_workflow_tasks() == ()
+        await store.signal("order-1")
+        assert names_of(await worker.claim_workflow_task()) == ["approval"]
+
     async def test_a_checkpoint_appends_its_events_to_history(self, store: StoreUnderTest) -> None:
         created = await store.create("order-1")
         worker = await store.worker()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from perdure.model.checkpoint import CancelActivity
 from perdure.model.event import ExecutionStarted, SubWorkflowCompleted
 from perdure.model.instance import State
@@ -67,6 +69,17 @@ class Continuing:
         await store.signal("order-1", "third")
         await worker.checkpoint(following)
         assert [pending.id for pending in (await worker.claim_workflow_task()).pending] == [4]
+
+    async def test_updates_that_came_late_go_on(self, store: StoreUnderTest) -> None:
+        """B5: they are the instance's, as signals are."""
+        await store.create("order-1")
+        worker = await store.worker()
+        task = await worker.claim_workflow_task()
+        update = builders.append_update("order-1")
+        await store.backend.commit(update)
+        await worker.checkpoint(task, closing=builders.continued())
+        (_, pending) = (await worker.claim_workflow_task()).pending
+        assert msgspec.structs.replace(pending.event, at=0) == update.event
 
     async def test_signals_not_consumed_go_on(self, store: StoreUnderTest) -> None:
         await store.create("order-1", "read", "unread")

@@ -7,6 +7,7 @@ import pytest
 from perdure.testing.conformance.administering import Administering
 from perdure.testing.conformance.agreeing import Agreeing
 from perdure.testing.conformance.appending import Appending
+from perdure.testing.conformance.asking import Asking
 from perdure.testing.conformance.attempting import Attempting
 from perdure.testing.conformance.batching import Batching, Poison
 from perdure.testing.conformance.checkpointing import Checkpointing
@@ -23,7 +24,7 @@ from perdure.testing.conformance.moving import Moving, Sealing
 from perdure.testing.conformance.sub_workflows import ClosingParents, Messaging, SubWorkflows
 from perdure.testing.conformance.submitting import Submitting
 from perdure.testing.conformance.untaken_first_steps import UntakenFirstSteps
-from perdure.testing.conformance.waiting import Asking, Threads, WaitingForTheEnd, WaitingForWork
+from perdure.testing.conformance.waiting import Threads, WaitingForTheEnd, WaitingForWork
 
 
 class ConformanceSuite(

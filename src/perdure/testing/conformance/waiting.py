@@ -1,4 +1,4 @@
-"""What every store promises about wake-ups, waiting for the end, questions, and other threads."""
+"""What every store promises about wake-ups, waiting for the end, and other threads."""
 
 from __future__ import annotations
 
@@ -195,54 +195,6 @@ class WaitingForTheEnd:
         await store.backend.commit(Remove(instance_id="order-1"))
         with contextlib.suppress(InstanceNotFound):  # if the waiter came to look after the removal
             assert await asyncio.wait_for(waiting, LONG / 2) is not None
-
-
-class Asking:
-    async def test_the_holder_is_asked_and_answers(self, store: StoreUnderTest) -> None:
-        """B1: a short-lived request to the worker that has an execution, and its reply."""
-        await store.create("order-1")
-        holder, other = await store.worker(), await store.worker("worker-2")
-        await holder.run()
-        await quiet(holder)
-        waiting = asyncio.create_task(is_woken(holder))
-        asking = asyncio.create_task(store.backend.ask("order-1", b"how far?", LONG))
-        assert await waiting
-        assert list(await store.backend.take_questions(other.key)) == []
-        (question,) = await store.backend.take_questions(holder.key)
-        assert (question.instance_id, question.request) == ("order-1", b"how far?")
-        assert list(await store.backend.take_questions(holder.key)) == []
-        await store.backend.answer(question.question_id, b"half")
-        assert await asyncio.wait_for(asking, LONG / 2) == b"half"
-
-    async def test_nobody_is_asked_about_what_nobody_holds(self, store: StoreUnderTest) -> None:
-        await store.create("order-1")
-        assert await asyncio.wait_for(store.backend.ask("order-1", b"?", LONG), LONG / 2) is None
-
-    async def test_without_an_answer_in_time_there_is_none(self, store: StoreUnderTest) -> None:
-        await store.create("order-1")
-        worker = await store.worker()
-        await worker.run()
-        assert await store.backend.ask("order-1", b"?", 0.05) is None
-
-    async def test_an_answer_too_late_harms_nobody(self, store: StoreUnderTest) -> None:
-        await store.create("order-1")
-        worker = await store.worker()
-        await worker.run()
-        asking = asyncio.create_task(store.backend.ask("order-1", b"?", 0.2))
-        await asyncio.sleep(0.02)
-        (question,) = await store.backend.take_questions(worker.key)
-        assert await asking is None
-        await store.backend.answer(question.question_id, b"late")
-
-    async def test_many_questions_each_get_their_own_answer(self, store: StoreUnderTest) -> None:
-        await store.create("order-1")
-        worker = await store.worker()
-        await worker.run()
-        asking = [asyncio.create_task(store.backend.ask("order-1", b"%d" % n, LONG)) for n in range(10)]
-        await asyncio.sleep(0.05)
-        for question in await store.backend.take_questions(worker.key):
-            await store.backend.answer(question.question_id, b"re " + question.request)
-        assert await asyncio.wait_for(asyncio.gather(*asking), LONG / 2) == [b"re %d" % n for n in range(10)]
 
 
 class Threads:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar, cast
 
 from perdure.backends.answers import Answer, answer_of
 from perdure.backends.memory.backend import MemoryBackend
-from perdure.backends.protocol import Backend, Beat, Housekeeping, WorkerStart
+from perdure.backends.protocol import Backend, Beat, Housekeeping, Question, WorkerStart
 from perdure.errors import StoreError, StoreUnavailable
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Outcome
@@ -132,6 +132,23 @@ class Wire:
         await self._store.wait_for_work(worker_key, timeout_seconds)
         if network.happens(network.weather.lose_hint_chance):
             await asyncio.sleep(network.dice.uniform(0, 0.3))
+
+    async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
+        """As lossy as the hints of work."""
+        network = self._network
+        if self.is_dead:
+            raise StoreUnavailable("this machine is dead")
+        if self.is_cut or network.happens(network.weather.lose_hint_chance):
+            await asyncio.sleep(timeout_seconds)
+            return
+        await self._store.wait_for_questions(worker_key, timeout_seconds)
+
+    async def take_questions(self, worker_key: int) -> Sequence[Question]:
+        questions: Sequence[Question] = await self._ask(lambda: self._store.take_questions(worker_key))
+        return questions
+
+    async def answer(self, question_id: bytes, reply: bytes) -> None:
+        await self._ask(lambda: self._store.answer(question_id, reply), may_repeat=True)
 
     async def wait_for_outcome(self, instance_id: str, timeout_seconds: float) -> Outcome | None:
         outcome = await self._store.wait_for_outcome(instance_id, timeout_seconds)
