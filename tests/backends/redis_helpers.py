@@ -5,18 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, closing
+from itertools import islice
 from typing import Any
 
 from redis import Redis
 from redis.cluster import RedisCluster
 
+from perdure.backends.partition import Partition
 from perdure.backends.redis import RedisBackend, RedisOptions
 from perdure.clock import random_id
 from perdure.testing.conformance import ManualClock, StoreUnderTest
 from tests.places import place
 from tests.stores import service_url
 
-_NOT_OF_INSTANCES = ("header", "workers", "beats", "alive", "dead", "settings:", "buckets", "permits", "queues")
+_NOT_OF_INSTANCES = (
+    "header",
+    "workers",
+    "beats",
+    "alive",
+    "dead",
+    "settings:",
+    "buckets",
+    "permits",
+    "queues",
+    "received",
+)
 
 
 def client_of(url: str) -> Any:
@@ -45,13 +58,28 @@ async def opened(server: str, *, clock: ManualClock | None = None, **options: An
         backend = RedisBackend(url, RedisOptions(prefix=prefix, **options), clock=clock)
         await backend.open()
         try:
-            yield StoreUnderTest(backend, advance=advance, count_rows=count_rows, is_clock_manual=clock is not None)
+            with closing(client_of(url)) as client:
+                partitions = int(client.hget(f"{{{prefix}:0}}:header", "partitions"))
+            yield StoreUnderTest(
+                backend,
+                advance=advance,
+                count_rows=count_rows,
+                is_clock_manual=clock is not None,
+                neighbours=neighbours(partitions),
+            )
         finally:
             await backend.close()
 
 
 def _is_of_store(key: bytes) -> bool:
     return key.split(b"}:")[1].decode().startswith(_NOT_OF_INSTANCES)
+
+
+def neighbours(partitions: int, number: int = 0, count: int = 5) -> tuple[str, ...]:
+    """Ids of instances that lie in one partition."""
+    partition = Partition(number, partitions)
+    ids = (f"order-{number}" for number in range(count * 100))
+    return tuple(islice((each for each in ids if partition.of_id(each) == number), count))
 
 
 _SIZES: dict[bytes, Any] = {

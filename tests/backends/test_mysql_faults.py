@@ -13,6 +13,7 @@ from asyncmy import errors
 from perdure.backends.mysql import MysqlBackend, MysqlOptions, faults
 from perdure.backends.mysql.judging import risks
 from perdure.backends.mysql.link import MysqlLink
+from perdure.backends.network.writer import Writer
 from perdure.errors import (
     ConfigurationError,
     SchemaMismatch,
@@ -145,7 +146,9 @@ async def test_a_connection_that_was_killed_is_opened_again(url: str, prefix: st
 
 
 def _writing_connection(backend: MysqlBackend) -> int:
-    link = backend._opened.writer._link
+    writer = backend._opened.writer
+    assert isinstance(writer, Writer)
+    link = writer._link
     assert isinstance(link, MysqlLink)
     number: int = link.session.connection.thread_id()
     return number

@@ -17,8 +17,15 @@ class TestRedis(ConformanceSuite):
             yield store
 
 
+class TestRedisInPartitions(ConformanceSuite):
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[StoreUnderTest]:
+        async with opened("redis", clock=ManualClock(), partitions=3) as store:
+            yield store
+
+
 class TestRedisCluster(ConformanceSuite):
     @pytest.fixture
     async def store(self) -> AsyncIterator[StoreUnderTest]:
-        async with opened("redis-cluster", clock=ManualClock()) as store:
+        async with opened("redis-cluster", clock=ManualClock(), partitions=16) as store:
             yield store

@@ -30,8 +30,10 @@ Outcomes = dict[str, set[asyncio.Future[Outcome | None]]]
 class Committer(Protocol):
     """The thread that writes, seen from a desk."""
 
-    commits: int
-    """How many transactions it has committed."""
+    @property
+    def commits(self) -> int:
+        """How many transactions it has committed."""
+        ...
 
     def put(self, item: list[Job]) -> None:
         """Carry these out."""

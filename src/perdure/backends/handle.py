@@ -6,7 +6,8 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar, cast
+from functools import partial
+from typing import Generic, TypeVar, Unpack, cast
 
 from perdure.backends.answers import Answer, failed
 from perdure.backends.desk import Desk
@@ -16,7 +17,7 @@ from perdure.backends.hub import Hub
 from perdure.backends.looking import Looking
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
 from perdure.backends.rules import asking, importing, keeping, lives
-from perdure.backends.unit.chore import Chore
+from perdure.backends.unit.chore import Chore, Where, first, together
 from perdure.backends.unit.unit import Unit
 from perdure.clock import Clock, random_id, to_datetime
 from perdure.errors import StoreCorrupt, StoreUsageError
@@ -93,21 +94,26 @@ class RowBackend(Generic[H]):
         return desk.submit(transition)
 
     async def start_worker(self, start: WorkerStart) -> int:
-        key = await self._write(lambda unit: lives.start_worker(unit, start))
+        key = await self._write(
+            lambda unit: lives.start_worker(unit, start),
+            follow=lambda key: lambda unit: lives.start_worker(unit, start, key=key),
+        )
         self._at_desk.expect(key, start)
         await self.housekeep()
         return key
 
     async def beat(self, worker_key: int) -> Beat:
-        chore = Chore(lambda unit: lives.beat(unit, worker_key), when_sealed=True, is_urgent=True)
+        chore = Chore(
+            lambda unit: lives.beat(unit, worker_key), when_sealed=True, is_urgent=True, merge=lives.merge_beats
+        )
         return cast("Beat", await self._at_desk.submit(chore))
 
     async def stop_worker(self, worker_key: int) -> None:
-        await self._write(lambda unit: lives.stop_worker(unit, worker_key), when_sealed=True)
+        await self._write(lambda unit: lives.stop_worker(unit, worker_key), when_sealed=True, merge=first)
         self._at_desk.forget(worker_key)
 
     async def housekeep(self) -> Housekeeping:
-        return await self._write(lives.housekeep)
+        return await self._write(lives.housekeep, merge=lives.merge_housekeeping)
 
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
         await (await self._desk_of(worker_key)).wait_for_work(worker_key, timeout_seconds)
@@ -133,41 +139,40 @@ class RowBackend(Generic[H]):
 
     async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
         question_id, keep = random_id(), round(timeout_seconds * _SECOND)
-        return await self._wait_for_reply(
-            question_id, timeout_seconds, lambda unit: asking.post(unit, question_id, instance_id, request, keep)
-        )
+        post = partial(asking.post, question_id=question_id, instance_id=instance_id, request=request, keep=keep)
+        return await self._wait_for_reply(question_id, timeout_seconds, post, about=instance_id)
 
     async def wait_for_answer(self, question_id: bytes, timeout_seconds: float) -> bytes | None:
         keep = round(timeout_seconds * _SECOND)
-        return await self._wait_for_reply(
-            question_id, timeout_seconds, lambda unit: asking.expect(unit, question_id, keep)
-        )
+        expect = partial(asking.expect, question_id=question_id, keep=keep)
+        return await self._wait_for_reply(question_id, timeout_seconds, expect, about=None)
 
     async def _wait_for_reply(
-        self, question_id: bytes, timeout_seconds: float, post: Callable[[Unit], bool]
+        self, question_id: bytes, timeout_seconds: float, post: Callable[[Unit], bool], *, about: str | None
     ) -> bytes | None:
         was_put = False
 
         async def put() -> bool:
             nonlocal was_put
-            was_put = await self._write(post)
+            was_put = await self._write(post, about=about)
             return was_put
 
         try:
             return await self._at_desk.wait_for_reply(question_id, timeout_seconds, put)
         finally:
             if was_put:
-                self._at_desk.submit(Chore(lambda unit: asking.withdraw(unit, question_id), when_sealed=True))
+                withdraw = Chore(lambda unit: asking.withdraw(unit, question_id), when_sealed=True, about=about)
+                self._at_desk.submit(withdraw)
 
     async def wait_for_questions(self, worker_key: int, timeout_seconds: float) -> None:
         await (await self._desk_of(worker_key)).wait_for_questions(worker_key, timeout_seconds)
 
     async def take_questions(self, worker_key: int) -> Sequence[Question]:
         self._at_desk.questions_taken(worker_key)
-        return await self._write(lambda unit: asking.take(unit, worker_key), when_sealed=True)
+        return await self._write(lambda unit: asking.take(unit, worker_key), when_sealed=True, merge=together)
 
     async def answer(self, question_id: bytes, reply: bytes) -> None:
-        await self._write(lambda unit: asking.answer(unit, question_id, reply), when_sealed=True)
+        await self._write(lambda unit: asking.answer(unit, question_id, reply), when_sealed=True, merge=first)
 
     # --- the operators' half
 
@@ -217,7 +222,7 @@ class RowBackend(Generic[H]):
         return await self._write(lambda unit: keeping.prune(unit, where, limit))
 
     async def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
-        await self._write(lambda unit: keeping.put_blob(unit, instance_key, blob_id, data))
+        await self._write(lambda unit: keeping.put_blob(unit, instance_key, blob_id, data), about=instance_key)
 
     async def read_blob(self, blob_id: bytes) -> bytes:
         found = await self._look(lambda looking: looking.read_blob(blob_id))
@@ -226,13 +231,13 @@ class RowBackend(Generic[H]):
         return found
 
     async def put_setting(self, kind: SettingKind, name: str, value: bytes) -> None:
-        await self._write(lambda unit: keeping.put_setting(unit, kind, name, value), when_filling=True)
+        await self._write_everywhere(lambda unit: keeping.put_setting(unit, kind, name, value), when_filling=True)
 
     async def list_settings(self, kind: SettingKind) -> dict[str, bytes]:
         return await self._look(lambda looking: looking.list_settings(kind.value))
 
     async def delete_setting(self, kind: SettingKind, name: str) -> bool:
-        return await self._write(lambda unit: keeping.delete_setting(unit, kind, name))
+        return await self._write_everywhere(lambda unit: keeping.delete_setting(unit, kind, name))
 
     async def export_instances(self, where: InstanceFilter = _EVERYTHING) -> AsyncIterator[ExportedInstance]:
         last = -1
@@ -244,10 +249,14 @@ class RowBackend(Generic[H]):
 
     async def import_instance(self, exported: ExportedInstance) -> bool:
         snapshot = from_exported(exported)
-        return await self._write(lambda unit: importing.import_snapshot(unit, snapshot), when_filling=True)
+        return await self._write(
+            lambda unit: importing.import_snapshot(unit, snapshot),
+            when_filling=True,
+            about=snapshot.instance.instance_id,
+        )
 
     async def seal(self, target: str | None) -> None:
-        await self._write(lambda unit: keeping.seal(unit, target), when_sealed=True)
+        await self._write_everywhere(lambda unit: keeping.seal(unit, target), when_sealed=True)
 
     async def now(self) -> datetime:
         return to_datetime(self._clock.now())
@@ -273,9 +282,14 @@ class RowBackend(Generic[H]):
     def _not_open(self) -> StoreUsageError:
         return StoreUsageError(f"The store {self.url} isn't open: await its open() first.")
 
-    async def _write(self, change: Callable[[Unit], T], *, when_sealed: bool = False, when_filling: bool = False) -> T:
-        chore = Chore(change, when_sealed=when_sealed, when_filling=when_filling)
-        return cast("T", await self._at_desk.submit(chore))
+    async def _write(self, change: Callable[[Unit], T], **where: Unpack[Where]) -> T:
+        return cast("T", await self._at_desk.submit(Chore(change, **where)))
+
+    async def _write_everywhere(
+        self, change: Callable[[Unit], T], *, when_sealed: bool = False, when_filling: bool = False
+    ) -> T:
+        """The same in each partition; who is broken off repeats it."""
+        return await self._write(change, when_sealed=when_sealed, when_filling=when_filling, follow=lambda _: change)
 
     async def _keys_after(self, where: InstanceFilter, last: int) -> list[int]:
         return await self._look(lambda looking: looking.next_keys(where, last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perdure.backends.letters import Letter
 from perdure.clock import Micros
 from perdure.model.instance import Outcome
 
@@ -9,7 +10,7 @@ from perdure.model.instance import Outcome
 class Wakes:
     """Gathered while a batch is applied, told after its commit, forgotten if it is rolled back."""
 
-    __slots__ = ("activity_queues", "gone", "outcomes", "questions", "replies", "workers", "workflow_queues")
+    __slots__ = ("activity_queues", "gone", "letters", "outcomes", "questions", "replies", "workers", "workflow_queues")
 
     def __init__(self) -> None:
         self.workflow_queues: dict[str, Micros] = {}
@@ -23,6 +24,8 @@ class Wakes:
         self.questions: set[int] = set()
         """Workers that are asked something."""
         self.replies: dict[bytes, bytes] = {}
+        self.letters: list[Letter] = []
+        """Written for instances in other partitions, and to be delivered now."""
 
     def __bool__(self) -> bool:
         return bool(

@@ -26,7 +26,10 @@ class NetworkBackend(RowBackend[Hub]):
 
     def _join_hub(self) -> Hub:
         key = self._network.key
-        return join_hub(key, Hub, lambda: Hub(key, self._network, self._clock))
+        return join_hub(key, Hub, self._make_hub)
+
+    def _make_hub(self) -> Hub:
+        return Hub(self._network.key, self._network, self._clock)
 
     async def open(self) -> None:
         await super().open()

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from perdure.backends import hub
+from perdure.backends.desk import Committer
 from perdure.backends.group_commit import Job
 from perdure.backends.looking import Looking
 from perdure.backends.network.link import Network
@@ -25,6 +26,18 @@ _POLL_SECONDS = 1.0
 _POLL_WITHOUT_NOTICES_SECONDS = 0.05
 
 
+class NetworkCommitter(Committer, Protocol):
+    """What writes, in threads of its own."""
+
+    def start(self) -> Future[None]:
+        """Done when the store is open, or not."""
+        ...
+
+    def end(self) -> Future[None]:
+        """Done when all that was put has been carried out and the store is closed."""
+        ...
+
+
 class Hub(hub.Hub):
     """One store's."""
 
@@ -35,7 +48,7 @@ class Hub(hub.Hub):
         name, self._origin = network.url, random_id()
         self._polled_at = 0.0
         self._poll_lock = threading.Lock()
-        self.writer = Writer(network.link(), name, clock, self.workers, self._tell, self._poll)
+        self.writer = self._make_writer(network)
         self._reader = Reader(network.looker(), name)
         herald, listener = network.herald(), network.listener()
         self._announcer = None if herald is None else Announcer(herald, name, self._origin, self.workers)
@@ -43,8 +56,11 @@ class Hub(hub.Hub):
         self._poll_seconds = _POLL_WITHOUT_NOTICES_SECONDS if self._ear is None else _POLL_SECONDS
         self._opened = self.writer.start()
 
+    def _make_writer(self, network: Network) -> NetworkCommitter:
+        return Writer(network.link(), network.url, self.clock, self.workers, self._tell, self._poll)
+
     @property
-    def committer(self) -> Writer:
+    def committer(self) -> NetworkCommitter:
         return self.writer
 
     @property

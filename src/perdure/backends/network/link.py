@@ -13,6 +13,7 @@ from typing import Protocol
 
 from perdure.backends.looking import Looking
 from perdure.backends.unit.changes import Changes
+from perdure.backends.unit.office import Office
 from perdure.backends.unit.tables import Tables
 from perdure.clock import Micros
 
@@ -26,6 +27,11 @@ class Link(Protocol):
 
     @property
     def tables(self) -> Tables: ...
+
+    @property
+    def office(self) -> Office | None:
+        """Of a store with several partitions, once it is open."""
+        ...
 
     def open(self) -> None:
         """Connect, judge the server's settings, bring the schema up to date. Raises StoreError, or the driver's errors."""
@@ -45,6 +51,11 @@ class Link(Protocol):
 
     def now(self) -> Micros:
         """The server's time."""
+        ...
+
+    @property
+    def why_locked(self) -> str:
+        """What is the matter with a row that stays locked, and what to do."""
         ...
 
     def is_conflict(self, problem: BaseException) -> bool:

@@ -49,8 +49,13 @@ class Writer(CommitterThread[None]):
         workers: Container[int | None],
         tell: Tell,
         poll: Callable[[], None],
+        *,
+        measures: bool = True,
     ) -> None:
-        """`workers` are those of this process; `poll` is called now and then while somebody waits."""
+        """`workers` are those of this process; `poll` is called now and then while somebody waits.
+
+        Of writers that share a clock one `measures`, or it would jump between those whom they ask.
+        """
         super().__init__(f"perdure writes {name}", tell)
         self.listen = poll
         self._name = name
@@ -62,6 +67,7 @@ class Writer(CommitterThread[None]):
         self._aside = Aside()
         self._connection = Reconnecting(link, name)
         self._dice = new_dice()
+        self._measures = measures and isinstance(clock, StoreClock)
         self._measured_at = 0.0
 
     # --- from other threads
@@ -77,6 +83,8 @@ class Writer(CommitterThread[None]):
 
     def open(self) -> None:
         self._connection.open()
+        if self._link.office is not None:
+            self._unit.move_in(self._link.office)
         self._measure()
 
     def abandon(self, problem: BaseException) -> BaseException:
@@ -137,7 +145,8 @@ class Writer(CommitterThread[None]):
         self._aside.settled()
 
     def _measure(self) -> None:
-        if isinstance(self._clock, StoreClock):
+        if self._measures:
+            assert isinstance(self._clock, StoreClock)
             self._clock.measure(self._link.now)
         self._measured_at = time.monotonic()
 
@@ -241,10 +250,7 @@ class Writer(CommitterThread[None]):
         if late:
             self._fail(
                 late,
-                StoreUnavailable(
-                    f"{self._name}: another program keeps rows of this instance locked, in an open transaction; nothing was "
-                    f"written. End that transaction, then repeat."
-                ),
+                StoreUnavailable(f"{self._name}: {self._link.why_locked}"),
             )
 
     def _fail(self, jobs: Iterable[Job], problem: BaseException) -> None:
@@ -286,7 +292,8 @@ def _is_urgent(job: Job) -> bool:
 
 
 def _takes_long(job: Job) -> bool:
-    return type(job.work) is ClaimTasks or type(job.work) is Chore
+    work = job.work
+    return type(work) is ClaimTasks or (type(work) is Chore and not work.is_brief)
 
 
 def _refuses(outcome: object) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from perdure.backends.network.link import Conflict
-from perdure.backends.redis.scripts import COMMIT, Client, Command, read
+from perdure.backends.redis.scripts import COMMIT, FINISH, Client, Command, read
 from perdure.clock import Micros
 
 ABSENT = b""
@@ -214,9 +214,9 @@ class Buffer:
 
     # --- the end of a batch
 
-    def send(self, header: bytes, generation: bytes) -> None:
+    def send(self, header: bytes, unfinished: bytes, generation: bytes) -> None:
         """Write it all, in one step. Raises Conflict."""
-        numbers: dict[bytes, int] = {header: 1}
+        numbers: dict[bytes, int] = {header: 1, unfinished: 2}
 
         def number(key: bytes) -> int:
             return numbers.setdefault(key, len(numbers) + 1)
@@ -229,7 +229,9 @@ class Buffer:
         for name, key, rest in self._commands():
             arguments += (name, number(key), len(rest), *rest)
         said = COMMIT.run(self.client, list(numbers), arguments)
-        if said != b"written":
+        if said == b"unfinished":
+            FINISH.run(self.client, [header, unfinished], [])
+        elif said != b"written":
             raise Conflict(f"others have changed {said.decode()} meanwhile")
 
     def _commands(self) -> Iterator[tuple[str, bytes, list[Any]]]:

@@ -6,7 +6,7 @@ connections are perdure's own: a user's client may decode answers, speak another
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from redis.retry import Retry
 from perdure.backends.options import names_of, refuse_unknown
 from perdure.backends.redis.options import RedisOptions
 from perdure.backends.redis.scripts import Client
+from perdure.backends.redis.shared_cluster import SharedCluster
 from perdure.backends.urls import Server, StoreUrl, plain_url
 from perdure.errors import ConfigurationError
 
@@ -57,6 +58,7 @@ class Source:
             "decode_responses": False,
         }
         self._nodes = nodes
+        self.is_cluster = nodes is not None
         self.key = f"{sorted(arguments.items(), key=str)} {nodes} {options}"
         self.url = _shown(arguments, nodes, options)
 
@@ -64,7 +66,14 @@ class Source:
         """A client of one connection (to each node)."""
         if self._nodes is None:
             return Redis(**self._arguments, single_connection_client=True)
-        return RedisCluster(startup_nodes=[_node(*node) for node in self._nodes], **self._arguments)
+        return self._connect_cluster()
+
+    def connector(self) -> Callable[[], Client]:
+        """Makes clients for several threads, each of its own connections, which know of a cluster together."""
+        return self.connect if self._nodes is None else SharedCluster(self._connect_cluster).connect
+
+    def _connect_cluster(self) -> RedisCluster:
+        return RedisCluster(startup_nodes=[_node(*node) for node in self._nodes or ()], **self._arguments)
 
 
 def _node(host: str, port: int) -> ClusterNode:

@@ -55,7 +55,7 @@ def of_activity(keys: Keys, row: ActivityRow) -> Entries:
     found: dict[Entry, int] = {(keys.open, pack_pair(row.instance_key, row.key)): 0}
     if row.worker is not None:
         found[keys.leased_activities(row.worker), key] = row.cancel_requested
-        found[keys.running(row.queue), key] = 0
+        found[keys.running(row.queue), running_member(row)] = 0
         return found
     if row.expires_at is not None:
         found[keys.expiring, key] = row.expires_at
@@ -64,6 +64,11 @@ def of_activity(keys: Keys, row: ActivityRow) -> Entries:
     elif row.phase == WAITING:
         found[keys.waiting_activities(row.queue), _activity_member(row)] = row.due_at
     return found
+
+
+def running_member(row: ActivityRow) -> bytes:
+    """Of one lease, and no other of the same activity."""
+    return pack_pair(row.key, row.token or 0)
 
 
 def _activity_member(row: ActivityRow) -> bytes:

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from perdure.backends.options import names_of, take_options
+from perdure.backends.redis.backend import RedisBackend
 from perdure.backends.redis.connecting import source_of_client, source_of_url
-from perdure.backends.redis.network import RedisBackend
 from perdure.backends.redis.options import RedisOptions
 from perdure.backends.urls import StoreUrl
 from perdure.errors import ConfigurationError

@@ -9,7 +9,7 @@ import msgspec
 from perdure.backends.redis.buffer import as_dict
 from perdure.backends.redis.keys import Keys
 from perdure.backends.redis.scripts import Client, Script
-from perdure.errors import SchemaMismatch
+from perdure.errors import ConfigurationError, SchemaMismatch
 
 VERSION = 1
 """Of the keys and what they hold."""
@@ -49,6 +49,16 @@ def create_header(client: Client, keys: Keys, partitions: int) -> Header:
     found = _header(_CREATE.run(client, [keys.header], [part for pair in values.items() for part in pair]))
     assert found is not None
     return found
+
+
+def partitions_of(found: Header, wanted: int | None, place: str) -> int:
+    """How many there are. Raises ConfigurationError if others are asked for."""
+    if wanted not in {None, found.partitions}:
+        raise ConfigurationError(
+            f"{place}: the store there was created with {found.partitions} partitions, which can't be changed, and "
+            f"partitions={wanted} was given: leave it out; or create another one by another prefix, and `perdure copy` it."
+        )
+    return found.partitions
 
 
 def check(found: Header | None, place: str, *, migrate: bool) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
+from redis.cluster import RedisCluster
 from redis.exceptions import NoPermissionError, ResponseError
 
+from perdure.backends.redis import faults
 from perdure.backends.redis.scripts import Client
+from perdure.backends.redis.shared_cluster import SharedClient
 from perdure.errors import ConfigurationError
 
 _log = logging.getLogger("perdure.store")
@@ -19,7 +23,39 @@ Settings = Mapping[str, str]
 
 
 def judge(client: Client, place: str) -> None:
-    """Refuse a server that forgets by design, warn about one that may. Raises ConfigurationError."""
+    """Refuse a server that forgets by design, warn about one that may. Raises ConfigurationError.
+
+    In a cluster all nodes are asked, for each has settings of its own; one that can't be reached is passed over.
+    """
+    nodes = _nodes_of(client)
+    can_be_lost: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        shown = f"{place} ({name})" if name else place
+        try:
+            what = _judge_one(node, shown)
+        except Exception as problem:
+            if not name or not faults.is_lost(problem):
+                raise
+            _log.warning("%s can't be reached, and wasn't asked for its settings: %s", shown, problem)
+            continue
+        if what is not None:
+            can_be_lost.setdefault(what, []).append(name)
+    for what, names in can_be_lost.items():
+        which = "" if len(names) == len(nodes) else f" ({', '.join(names)})"
+        _log.warning("%s%s: %s", place, which, what)
+
+
+def _nodes_of(client: Client) -> dict[str, Any]:
+    """Clients of single servers, by what tells them apart."""
+    cluster: Any = client.cluster if isinstance(client, SharedClient) else client
+    if not isinstance(cluster, RedisCluster):
+        return {"": client}
+    nodes: Any = cluster.get_nodes()  # type: ignore[no-untyped-call]
+    return {node.name: cluster.get_redis_connection(node) for node in nodes}
+
+
+def _judge_one(client: Any, place: str) -> str | None:
+    """What can be lost."""
     _judge_version(client, place)
     settings = _read_settings(client, place)
     if settings.get("maxmemory", "0") != "0" and settings.get("maxmemory-policy", "noeviction") != "noeviction":
@@ -27,9 +63,7 @@ def judge(client: Client, place: str) -> None:
             f"{place} evicts keys when its memory is full (maxmemory-policy {settings['maxmemory-policy']}): workflows would "
             f"vanish. Set maxmemory-policy noeviction there, or use a server that is no cache."
         )
-    what = _what_can_be_lost(settings)
-    if what is not None:
-        _log.warning("%s: %s", place, what)
+    return _what_can_be_lost(settings)
 
 
 def _what_can_be_lost(settings: Settings) -> str | None:
@@ -52,14 +86,14 @@ def _what_can_be_lost(settings: Settings) -> str | None:
     return None
 
 
-def _judge_version(client: Client, place: str) -> None:
+def _judge_version(client: Any, place: str) -> None:
     said = _info(client, "server").get("redis_version", "")
     parts = said.split(".")[:2]
     if len(parts) == 2 and all(map(str.isdigit, parts)) and tuple(map(int, parts)) < _OLDEST:
         raise ConfigurationError(f"{place} is Redis {said}; perdure needs 6.2 or later: upgrade the server.")
 
 
-def _read_settings(client: Client, place: str) -> Settings:
+def _read_settings(client: Any, place: str) -> Settings:
     try:
         return _configuration(client)
     except (NoPermissionError, ResponseError):
@@ -78,7 +112,7 @@ def _read_settings(client: Client, place: str) -> Settings:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _configuration(client: Client) -> Settings:
+def _configuration(client: Any) -> Settings:
     found: dict[str, str] = {}
     for name in _ASKED:  # 6.2 takes one at a time
         said = client.config_get(name)
@@ -86,7 +120,7 @@ def _configuration(client: Client) -> Settings:
     return found
 
 
-def _info(client: Client, section: str) -> dict[str, str]:
+def _info(client: Any, section: str) -> dict[str, str]:
     try:
         return {name: _text(value) for name, value in client.info(section).items()}
     except (NoPermissionError, ResponseError):

@@ -10,11 +10,14 @@ from perdure.backends.looking import Looking
 from perdure.backends.network.link import Conflict
 from perdure.backends.redis import faults, header, judging
 from perdure.backends.redis.keys import Keys
+from perdure.backends.redis.layout import Layout
 from perdure.backends.redis.looking import RedisLooking
+from perdure.backends.redis.looking_everywhere import LookingEverywhere
 from perdure.backends.redis.options import RedisOptions
 from perdure.backends.redis.scripts import Client, Script
 from perdure.backends.redis.tables import RedisTables
 from perdure.backends.unit.changes import Changes
+from perdure.backends.unit.office import Office, Undelivered
 from perdure.clock import Micros, random_id
 
 _ONCE_A_SECOND = 1.0
@@ -28,10 +31,11 @@ Connect = Callable[[], Client]
 class RedisConnection:
     """What the connections have in common."""
 
-    def __init__(self, connect: Connect, place: str, keys: Keys) -> None:
+    def __init__(self, connect: Connect, place: str, options: RedisOptions, number: int = 0) -> None:
         self._connect = connect
         self._place = place
-        self._keys = keys
+        self._options = options
+        self._keys = Keys(options.prefix, number)
         self._client: Client = None
 
     def open(self) -> None:
@@ -52,25 +56,62 @@ class RedisConnection:
 
 
 class RedisLink(RedisConnection):
-    """The connection that writes."""
+    """The connection that writes to a partition."""
 
-    def __init__(self, connect: Connect, place: str, keys: Keys, options: RedisOptions) -> None:
-        super().__init__(connect, place, keys)
-        self.tables = RedisTables(keys)
-        self._options = options
+    layout: Layout
+    """Known once it is open."""
+    why_locked = (
+        "messages of this instance to others are on their way, and it can be removed when they have arrived; nothing was "
+        "written. Repeat it."
+    )
+
+    def __init__(
+        self,
+        connect: Connect,
+        place: str,
+        options: RedisOptions,
+        *,
+        partitions: int,
+        layout: Layout | None = None,
+        number: int = 0,
+    ) -> None:
+        """`partitions` is how many a new store gets. The first link finds the layout, the others are given it."""
+        super().__init__(connect, place, options, number)
+        self.tables = RedisTables(self._keys)
+        self._new_partitions = partitions
+        self._number = number
         self._is_prepared = False
+        if layout is not None:
+            self._take_place(layout)
+
+    @property
+    def office(self) -> Office | None:
+        return self.tables.office
 
     def open(self) -> None:
         super().open()
-        client, keys = self._client, self._keys
-        self.tables.buffer.client = client
+        self.tables.buffer.client = self._client
         self.tables.roll_back()
         if not self._is_prepared:
-            judging.judge(client, self._place)
-            header.check(header.read_header(client, keys), self._place, migrate=self._options.migrate)
-            header.check(header.create_header(client, keys, 1), self._place, migrate=True)
-            self._try_commands()
+            self._prepare()
             self._is_prepared = True
+
+    def _prepare(self) -> None:
+        client, keys, options = self._client, self._keys, self._options
+        if self._number:
+            header.create_header(client, keys, self.layout.count)
+            return
+        judging.judge(client, self._place)
+        header.check(header.read_header(client, keys), self._place, migrate=options.migrate)
+        found = header.create_header(client, keys, self._new_partitions)
+        header.check(found, self._place, migrate=True)
+        self._take_place(Layout(options.prefix, header.partitions_of(found, options.partitions, self._place)))
+        self._try_commands()
+
+    def _take_place(self, layout: Layout) -> None:
+        self.layout = layout
+        if layout.count > 1:
+            self.tables.move_in(layout, self._number)
 
     def _try_commands(self) -> None:
         """Whether this user may run all that batches are written by: it must not turn out in the middle of one."""
@@ -97,10 +138,14 @@ class RedisLink(RedisConnection):
         return isinstance(problem, Conflict)
 
     def is_locked(self, problem: BaseException) -> bool:
-        return False  # nobody can keep anything locked
+        return isinstance(problem, Undelivered)
 
     def locked(self, ids: Sequence[str], instance_keys: Sequence[int], activity_keys: Sequence[int]) -> set[str | int]:
-        return set()
+        """Ids of instances with letters on their way: nothing else can be locked."""
+        office = self.tables.office
+        if office is None:
+            return set()
+        return {row.instance_id for row in self.tables.instances_by_id(ids) if office.has_undelivered(row.key)}
 
     def now(self) -> Micros:
         seconds, micros = _TIME.run(self._client, [self._keys.header], [])
@@ -110,9 +155,15 @@ class RedisLink(RedisConnection):
 class RedisLooker(RedisConnection):
     """The connection that reads."""
 
+    def open(self) -> None:
+        super().open()
+        found = header.read_header(self._client, self._keys)
+        self._layout = Layout(self._options.prefix, 1 if found is None else found.partitions)
+
     @property
     def looking(self) -> Looking:
-        return RedisLooking(self._client, self._keys)
+        parts = [RedisLooking(self._client, keys) for keys in self._layout.keys]
+        return parts[0] if len(parts) == 1 else LookingEverywhere(parts, self._layout)
 
 
 class RedisHerald(RedisConnection):
@@ -125,9 +176,9 @@ class RedisHerald(RedisConnection):
 class RedisListener:
     """The connection that listens."""
 
-    def __init__(self, connect: Connect, keys: Keys) -> None:
+    def __init__(self, connect: Connect, options: RedisOptions) -> None:
         self._connect = connect
-        self._keys = keys
+        self._keys = Keys(options.prefix, 0)
 
     def listen(self, tell: Callable[[bytes | None], None], is_over: threading.Event) -> None:
         client = self._connect()

@@ -18,7 +18,13 @@ _PAGE = 500
 
 
 def matching(
-    client: Client, keys: Keys, where: InstanceFilter, *, below: int | None = None, above: int | None = None
+    client: Client,
+    keys: Keys,
+    where: InstanceFilter,
+    *,
+    below: int | None = None,
+    above: int | None = None,
+    page: int = _PAGE,
 ) -> Iterator[InstanceRow]:
     """Newest first, below a key; or oldest first, if they are to be above one."""
     accepts = filters.accepts(where)
@@ -27,21 +33,21 @@ def matching(
     if above is not None and above < 0:
         ends = b"-", b"+"
     found = heapq.merge(
-        *(_pages(client, keys.states[state], *ends, is_rising=is_rising) for state in filters.states(where)),
+        *(_pages(client, keys.states[state], *ends, page, is_rising=is_rising) for state in filters.states(where)),
         reverse=not is_rising,
     )
-    while some := list(islice(found, _PAGE)):
+    while some := list(islice(found, page)):
         values = read(client, [("HMGET", keys.instances, *some)])[0]
         rows = (decode_instance(value) for value in values if value is not None)
         yield from (row for row in rows if accepts(row))
 
 
-def _pages(client: Client, key: bytes, low: bytes, high: bytes, *, is_rising: bool) -> Iterator[bytes]:
+def _pages(client: Client, key: bytes, low: bytes, high: bytes, size: int, *, is_rising: bool) -> Iterator[bytes]:
     while True:
         name, ends = ("ZRANGEBYLEX", (low, high)) if is_rising else ("ZREVRANGEBYLEX", (high, low))
-        (page,) = read(client, [(name, key, *ends, "LIMIT", 0, _PAGE)])
+        (page,) = read(client, [(name, key, *ends, "LIMIT", 0, size)])
         yield from page
-        if len(page) < _PAGE:
+        if len(page) < size:
             return
         if is_rising:
             low = b"(" + page[-1]

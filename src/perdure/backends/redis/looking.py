@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -38,7 +38,7 @@ class RedisLooking:
     # --- one instance
 
     def read_instance(self, instance_id: str) -> Instance:
-        return self._as_instances([self._find(instance_id)])[0]
+        return self.as_instances([self._find(instance_id)])[0]
 
     def read_executions(self, instance_id: str) -> Sequence[Execution]:
         row = self._find(instance_id)
@@ -104,13 +104,19 @@ class RedisLooking:
         found = list(islice(listing.matching(self.client, self.keys, where, below=below), limit + 1))
         page = found[:limit]
         following = encode_cursor(page[-1].key) if len(found) > limit and page else None
-        return Page(tuple(self._as_instances(page)), following)
+        return Page(tuple(self.as_instances(page)), following)
 
     def count_instances(self, where: InstanceFilter) -> dict[State, int]:
         return listing.count(self.client, self.keys, where)
 
     def next_keys(self, where: InstanceFilter, after: int) -> list[int]:
         return [row.key for row in islice(listing.matching(self.client, self.keys, where, above=after), _KEYS)]
+
+    def matching(
+        self, where: InstanceFilter, *, below: int | None, above: int | None, page: int
+    ) -> Iterator[InstanceRow]:
+        """In the order of keys, falling or, above one, rising; read page by page."""
+        return listing.matching(self.client, self.keys, where, below=below, above=above, page=page)
 
     def read_ended(self, ids: Sequence[str], questions: Sequence[bytes]) -> Wakes:
         wakes = Wakes()
@@ -135,6 +141,10 @@ class RedisLooking:
         return overview.list_queues(self.client, self.keys, now)
 
     def list_workers(self, now: Micros) -> Sequence[WorkerStatus]:
+        return list(self.workers(now).values())
+
+    def workers(self, now: Micros) -> dict[bytes, WorkerStatus]:
+        """By key, and by start."""
         return overview.list_workers(self.client, self.keys, now)
 
     def read_start(self, worker_key: int) -> WorkerStart | None:
@@ -174,7 +184,8 @@ class RedisLooking:
         (values,) = self._read(("HMGET", self.keys.instances, *keys))
         return [decode_instance(value) for value in values if value is not None]
 
-    def _as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
+    def as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
+        """As operators see them."""
         names = self._names([row.worker for row in rows])
         return [as_instance(row, names.get(row.worker)) for row in rows]
 

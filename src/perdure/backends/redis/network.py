@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from perdure.backends.network.backend import NetworkBackend
-from perdure.backends.redis.connecting import Source, source_of_url
-from perdure.backends.redis.keys import Keys
+from perdure.backends.redis.connecting import Source
+from perdure.backends.redis.layout import Layout
 from perdure.backends.redis.link import RedisHerald, RedisLink, RedisListener, RedisLooker
 from perdure.backends.redis.options import RedisOptions
-from perdure.backends.urls import StoreUrl
-from perdure.clock import Clock
 
 
 class RedisNetwork:
@@ -18,32 +15,24 @@ class RedisNetwork:
         self._options = options
         self.key = source.key
         self.url = source.url
-        self._connect = source.connect
-        self._keys = Keys(options.prefix, 0)
+        self._connect, self._connect_to_write = source.connect, source.connector()
+        self._partitions = options.partitions or 1
 
     def link(self) -> RedisLink:
-        return RedisLink(self._connect, self.url, self._keys, self._options)
+        """To the first partition, where the others are found."""
+        return RedisLink(self._connect_to_write, self.url, self._options, partitions=self._partitions)
+
+    def link_to(self, layout: Layout, number: int) -> RedisLink:
+        """To another one."""
+        return RedisLink(
+            self._connect_to_write, self.url, self._options, partitions=self._partitions, layout=layout, number=number
+        )
 
     def looker(self) -> RedisLooker:
-        return RedisLooker(self._connect, self.url, self._keys)
+        return RedisLooker(self._connect, self.url, self._options)
 
     def herald(self) -> RedisHerald:
-        return RedisHerald(self._connect, self.url, self._keys)
+        return RedisHerald(self._connect, self.url, self._options)
 
     def listener(self) -> RedisListener:
-        return RedisListener(self._connect, self._keys)
-
-
-class RedisBackend(NetworkBackend):
-    """A store on a Redis or a Redis Cluster."""
-
-    def __init__(
-        self, source: str | Source, options: RedisOptions | None = None, *, clock: Clock | None = None
-    ) -> None:
-        """A `source` that is a str is a URL without options of the store's own. Raises ConfigurationError."""
-        options = options or RedisOptions()
-        if isinstance(source, str):
-            url = StoreUrl(source)
-            source = source_of_url(url, url.options, options)
-        super().__init__(RedisNetwork(source, options), clock=clock)
-        self.prefix = options.prefix
+        return RedisListener(self._connect, self._options)

@@ -10,6 +10,8 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     prefix: str = "perdure"
     """What its keys begin with: stores with different prefixes share a server."""
+    partitions: int | None = None
+    """Into how many a new store is divided; by default 1, and 16 in a cluster. Of one that is there it can't be changed."""
     migrate: bool = True
     """Whether to create the store, or bring an older one up to date; if not, that is refused."""
     timeout_seconds: float = 30.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from perdure.backends.protocol import WorkerStart
@@ -49,24 +52,59 @@ def _queue(name: str, instances: list[bytes], activities: list[bytes], running: 
     )
 
 
-def list_workers(client: Client, keys: Keys, now: Micros) -> list[WorkerStatus]:
-    """By start."""
+def merge_queues(partitions: Sequence[Sequence[QueueStatus]]) -> list[QueueStatus]:
+    """By name."""
+    found: defaultdict[str, list[QueueStatus]] = defaultdict(list)
+    for partition in partitions:
+        for status in partition:
+            found[status.queue].append(status)
+    return [
+        QueueStatus(
+            queue=name,
+            workflow_tasks=sum(each.workflow_tasks for each in some),
+            activity_tasks=sum(each.activity_tasks for each in some),
+            running_activities=sum(each.running_activities for each in some),
+            oldest_due_at=min((each.oldest_due_at for each in some if each.oldest_due_at is not None), default=None),
+        )
+        for name, some in sorted(found.items())
+    ]
+
+
+def merge_workers(partitions: Sequence[Mapping[bytes, WorkerStatus]]) -> list[WorkerStatus]:
+    """By start. A worker lives as long as it does in all partitions."""
+    found: defaultdict[bytes, list[WorkerStatus]] = defaultdict(list)
+    for partition in partitions:
+        for key, status in partition.items():
+            found[key].append(status)
+    return [
+        msgspec.structs.replace(
+            some[0],
+            is_alive=all(each.is_alive for each in some),
+            instances=sum(each.instances for each in some),
+            activities=sum(each.activities for each in some),
+        )
+        for _, some in sorted(found.items())
+    ]
+
+
+def list_workers(client: Client, keys: Keys, now: Micros) -> dict[bytes, WorkerStatus]:
+    """By key, and by start."""
     found, beaten, alive = read(
         client, [("HGETALL", keys.workers), ("HGETALL", keys.beats), ("ZRANGEBYSCORE", keys.alive, f"({now}", "+inf")]
     )
     rows, beats = as_dict(found), as_dict(beaten)
     order = sorted(rows)
     if not order:
-        return []
+        return {}
     commands: list[Command] = []
     for key in order:
         worker = unpack(key)
         commands += (("ZCARD", keys.leased_instances(worker)), ("ZCARD", keys.leased_activities(worker)))
     counts = iter(read(client, commands))
-    return [
-        _status(rows[key], int(beats.get(key, 0)), key in alive, instances, activities)
+    return {
+        key: _status(rows[key], int(beats.get(key, 0)), key in alive, instances, activities)
         for key, instances, activities in zip(order, counts, counts, strict=True)
-    ]
+    }
 
 
 def _status(value: bytes, beaten_at: Micros, is_alive: bool, instances: int, activities: int) -> WorkerStatus:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from perdure.backends.network.link import Conflict
 from perdure.backends.redis.buffer import Buffer, Span, first_of
 from perdure.backends.redis.encoding import decode_activity
 from perdure.backends.redis.entries import Entries
+from perdure.backends.redis.fronts import Fronts
 from perdure.backends.redis.keys import (
     CLAIMED,
     NOTHING_DUE,
+    Accepts,
     Keys,
-    activity_name,
     activity_place,
-    instance_names,
     instance_place,
     lease_place,
+    of_activities,
+    of_instances,
     pack,
     unpack,
 )
@@ -33,8 +35,6 @@ _log = logging.getLogger("perdure.store")
 
 _FEW = 64
 _RESERVED: Micros = 1_000_000
-
-Accepts = Callable[[bytes], bool]
 
 
 class Queues:
@@ -52,8 +52,14 @@ class Queues:
 
         self._now: Micros = 0
         """When the queues were looked at last."""
+        self._fronts: Fronts | None = None
+        self._number = 0
         self._named: dict[bytes, bytes] = {}
         """Rows that an index has named in this batch for something to be done to them, with the index."""
+
+    def move_in(self, fronts: Fronts, number: int) -> None:
+        """The store has several partitions."""
+        self._fronts, self._number = fronts, number
 
     def verify(self, field: bytes, indexed: Entries | None) -> None:
         """A row was read, None if it isn't there: it must agree with the index that has named it. Raises Conflict."""
@@ -67,6 +73,8 @@ class Queues:
         """What is in the buffer is written."""
         self._named.clear()
         for key, members in self._buffer.zsets.items():
+            if self._fronts is not None and (queue := self._keys.queue_of.get(key)) is not None:
+                self._fronts.change(self._number, queue, members)
             if key in self._empty_until and _adds(self._buffer, key):
                 del self._empty_until[key]
             ready = self._keys.ready_behind.get(key)
@@ -84,7 +92,7 @@ class Queues:
         self, queue: str, names: frozenset[str], versions: frozenset[str] | None, limit: int, *, lock: bool = False
     ) -> list[Place]:
         index = self._keys.ready_instances(queue)
-        found = list(islice(filter(_of_instances(names, versions), self._buffer.in_order(index)), limit))
+        found = list(islice(filter(of_instances(names, versions), self._buffer.in_order(index)), limit))
         if lock:
             found = self._reserve(self._keys.waiting_instances(queue), index, found)
         places = [instance_place(member)[:2] for member in found]
@@ -96,7 +104,7 @@ class Queues:
         self, queue: str, names: frozenset[str], limit: int, *, lock: bool = False
     ) -> list[tuple[int, int, int, int]]:
         index = self._keys.ready_activities(queue)
-        found = list(islice(filter(_of_activities(names), self._buffer.in_order(index)), limit))
+        found = list(islice(filter(of_activities(names), self._buffer.in_order(index)), limit))
         if lock:
             found = self._reserve(self._keys.waiting_activities(queue), index, found)
         places = [activity_place(member)[:4] for member in found]
@@ -182,15 +190,15 @@ class Queues:
         self._now = now
         leases, running = keys.leased_instances(worker), keys.leased_activities(worker)
         spans = [Span(leases, 0, now, 1), Span(leases, now + 1, NOTHING_DUE - 1, 1), Span(running, 1, 1)]
-        of_instances = _of_instances(claim.workflow_names, claim.versions)
-        of_activities = _of_activities(claim.activity_names)
+        accepts_instance = of_instances(claim.workflow_names, claim.versions)
+        accepts_activity = of_activities(claim.activity_names)
         queues = [
             *(
-                (keys.ready_instances(name), keys.waiting_instances(name), of_instances)
+                (keys.ready_instances(name), keys.waiting_instances(name), accepts_instance)
                 for name in claim.workflow_queues
             ),
             *(
-                (keys.ready_activities(name), keys.waiting_activities(name), of_activities)
+                (keys.ready_activities(name), keys.waiting_activities(name), accepts_activity)
                 for name in claim.activity_queues
             ),
         ]
@@ -206,6 +214,8 @@ class Queues:
             due, later, page = found[2 * place], found[2 * place + 1], found[2 * len(queues) + place]
             if due or page:
                 self._empty_until.pop(ready, None)
+            if self._fronts is not None:
+                self._fronts.see(self._number, self._keys.queue_of[ready], [*page[:_FEW], *(some for _, some in due)])
             have_work.append(bool(due) or any(map(accepts, self._buffer.in_order(ready, page))))
             times += self._first_accepted(waiting, now, accepts, later)
         instances = len(claim.workflow_queues)
@@ -250,15 +260,3 @@ class Queues:
 def _adds(buffer: Buffer, key: bytes) -> bool:
     """Whether the batch puts something there."""
     return any(score is not None for score in buffer.zsets.get(key, {}).values())
-
-
-def _of_instances(names: frozenset[str], versions: frozenset[str] | None) -> Accepts:
-    def accepts(member: bytes) -> bool:
-        workflow, version = instance_names(member)
-        return workflow in names and (versions is None or version in versions)
-
-    return accepts
-
-
-def _of_activities(names: frozenset[str]) -> Accepts:
-    return lambda member: activity_name(member) in names

@@ -5,11 +5,17 @@
   holds it carries out a list of commands; if not, it writes nothing and says what has changed first. Lua doesn't roll back: before
   the first write it has looked at every key that it writes, so that one of another type fails the whole batch and not its rest
   (that all commands are permitted is tried when a store is opened, and memory is refused before a script or not at all).
+  Should a write fail all the same after others, what is left is written down, and the generation says so: nobody else's batch
+  goes through before somebody has carried out the rest by `FINISH`, which may itself be broken off and repeated.
   Arguments go on in pieces, for Lua's stack has an end.
 - `READ` carries out a list of reading commands: what they give is of one moment.
 - `PROMOTE` moves entries whose time has come from `waiting` to `ready`.
 - `RESERVE` hides entries of `ready` for a moment, so that of many who claim each gets others, and `RESTORE` shows again what
   wasn't claimed: they stand in `waiting` meanwhile, from where they come back by themselves if the claimer dies.
+- `TAKE_PERMITS` and `RETURN_PERMITS` are of a limited queue, at its home (permits.py).
+
+All but `COMMIT` write so that each write leaves what may be: an entry stands in both places before it leaves one, and what is
+counted is too much before it is right.
 """
 
 from __future__ import annotations
@@ -60,18 +66,65 @@ while at < #ARGV do
   at = at + 3 + tonumber(ARGV[at + 2])
 end
 at = first_write
+local has_written = false
+local done, problem = pcall(function()
+  while at < #ARGV do
+    local name, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
+    if count == 0 then
+      redis.call(name, key)
+      has_written = true
+    end
+    for first = at + 3, at + 2 + count, AT_MOST do
+      redis.call(name, key, unpack(ARGV, first, math.min(first + AT_MOST, at + 3 + count) - 1))
+      has_written = true
+    end
+    at = at + 3 + count
+  end
+end)
+if done then
+  return 'written'
+end
+if not has_written then
+  error(problem)
+end
+redis.call('UNLINK', KEYS[2])
 while at < #ARGV do
   local name, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
-  at = at + 3
+  redis.call('RPUSH', KEYS[2], name, key, count, name == 'RPUSH' and redis.call('LLEN', key) or 0)
+  for first = at + 3, at + 2 + count, AT_MOST do
+    redis.call('RPUSH', KEYS[2], unpack(ARGV, first, math.min(first + AT_MOST, at + 3 + count) - 1))
+  end
+  at = at + 3 + count
+end
+redis.call('HSET', KEYS[1], 'unfinished', generation + 1)
+redis.call('HSET', KEYS[1], 'generation', 'unfinished')
+return 'unfinished'
+"""
+
+_FINISH = """
+local left, at = redis.call('LRANGE', KEYS[2], 0, -1), 1
+local generation = redis.call('HGET', KEYS[1], 'unfinished')
+if not generation then
+  return 0
+end
+while at < #left do
+  local name, key, count, length = left[at], left[at + 1], tonumber(left[at + 2]), tonumber(left[at + 3])
+  local first = at + 4
+  if name == 'RPUSH' then
+    first = first + redis.call('LLEN', key) - length
+  end
   if count == 0 then
     redis.call(name, key)
   end
-  for first = at, at + count - 1, AT_MOST do
-    redis.call(name, key, unpack(ARGV, first, math.min(first + AT_MOST, at + count) - 1))
+  for some = first, at + 3 + count, AT_MOST do
+    redis.call(name, key, unpack(left, some, math.min(some + AT_MOST, at + 4 + count) - 1))
   end
-  at = at + count
+  at = at + 4 + count
 end
-return 'written'
+redis.call('UNLINK', KEYS[2])
+redis.call('HSET', KEYS[1], 'generation', generation)
+redis.call('HDEL', KEYS[1], 'unfinished')
+return 1
 """
 
 _READ = """
@@ -113,8 +166,9 @@ return #due
 _RESERVE = """
 local mine = {}
 for place = 2, #ARGV do
-  if redis.call('ZREM', KEYS[1], ARGV[place]) == 1 then
+  if redis.call('ZSCORE', KEYS[1], ARGV[place]) then
     redis.call('ZADD', KEYS[2], ARGV[1], ARGV[place])
+    redis.call('ZREM', KEYS[1], ARGV[place])
     mine[#mine + 1] = ARGV[place]
   end
 end
@@ -123,9 +177,37 @@ return mine
 
 _RESTORE = """
 for _, member in ipairs(ARGV) do
-  if redis.call('ZREM', KEYS[2], member) == 1 then
+  if redis.call('ZSCORE', KEYS[2], member) then
     redis.call('ZADD', KEYS[1], 0, member)
+    redis.call('ZREM', KEYS[2], member)
   end
+end
+"""
+
+_TAKE_PERMITS = """
+if (redis.call('HGET', KEYS[2], ARGV[1]) or '') ~= ARGV[2] then
+  return 'changed'
+end
+for place = 6, #ARGV do
+  redis.call('ZADD', KEYS[1], ARGV[5], ARGV[place])
+end
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+return 'taken'
+"""
+
+_RETURN_PERMITS = """
+if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2] then
+  if ARGV[3] == '' then
+    redis.call('HDEL', KEYS[3], ARGV[1])
+  else
+    redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+  end
+end
+for place = 4, #ARGV do
+  redis.call('ZREM', KEYS[1], ARGV[place])
 end
 """
 
@@ -146,8 +228,9 @@ class Script:
             return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
-COMMIT, READ, PROMOTE = Script(_COMMIT), Script(_READ), Script(_PROMOTE)
+COMMIT, FINISH, READ, PROMOTE = Script(_COMMIT), Script(_FINISH), Script(_READ), Script(_PROMOTE)
 RESERVE, RESTORE = Script(_RESERVE), Script(_RESTORE)
+TAKE_PERMITS, RETURN_PERMITS = Script(_TAKE_PERMITS), Script(_RETURN_PERMITS)
 
 Command = tuple[Any, ...]
 """A reading command: its name, a key, arguments."""

@@ -7,13 +7,15 @@ from perdure.backends.network.link import Conflict
 from perdure.backends.redis.buffer import ABSENT, Buffer
 from perdure.backends.redis.encoding import decode
 from perdure.backends.redis.keys import Keys, pack
-from perdure.backends.redis.scripts import Command
+from perdure.backends.redis.permits import Permits
+from perdure.backends.redis.scripts import FINISH, Command
 from perdure.backends.rows import encode
-from perdure.clock import random_token
+from perdure.clock import Micros, random_token
 
 GENERATION, SEAL = b"generation", b"seal"
-_FIRST = b"0"
+_FIRST, _UNFINISHED = b"0", b"unfinished"
 _QUEUE = "queue"
+_AUDITED_EACH: Micros = 60_000_000
 
 
 class Settings:
@@ -26,11 +28,23 @@ class Settings:
         self._limited: frozenset[str] | None = None
         self._buckets: dict[str, Bucket | None] = {}
         self._permits: dict[str, bytes] = {}
+        self._shared: Permits | None = None
+        self._adopts: set[str] = set()
+        """Queues that have limits from this batch on."""
+        self._audited_at: Micros = 0
+
+    def move_in(self, shared: Permits) -> None:
+        """The store has several partitions, which share the permits of limited queues."""
+        self._shared = shared
 
     def generation(self) -> bytes:
         """Asked for before anything that is good for it alone."""
         if self._generation is None:
-            self._generation = self._buffer.get(self._keys.header, GENERATION) or _FIRST
+            found = self._buffer.get(self._keys.header, GENERATION) or _FIRST
+            if found == _UNFINISHED:
+                FINISH.run(self._buffer.client, [self._keys.header, self._keys.unfinished], [])
+                found = self._buffer.get(self._keys.header, GENERATION) or _FIRST
+            self._generation = found
         return self._generation
 
     @property
@@ -51,7 +65,23 @@ class Settings:
     def sent(self, written: bytes | None) -> None:
         """The batch is written, with that generation if it has one of its own."""
         self._generation = written or self._generation
+        if self._shared is not None:
+            self._shared.written(self._limited or ())
+            for queue in self._adopts:
+                self._shared.adopt(queue)
+            self._adopts.clear()
         self.begin()
+
+    def take_permits(self) -> None:
+        """For what the batch leases, in a store with several partitions. Raises Conflict."""
+        if self._shared is not None:
+            self._shared.take(self._limited_queues())
+
+    def give_permits_back(self) -> None:
+        """The batch isn't written, as far as is known. Raises nothing."""
+        if self._shared is not None:
+            self._shared.give_back()
+        self._adopts.clear()
 
     def begin(self) -> None:
         """What counts is read again in each batch."""
@@ -96,35 +126,57 @@ class Settings:
         return [(name.decode(), value) for name, value in found.items()]
 
     def is_limited(self, queue: str) -> bool:
+        return queue in self._limited_queues()
+
+    def _limited_queues(self) -> frozenset[str]:
         if self._limited is None:
             self._limited = frozenset(name for name, _ in self.queue_limits())
-        return queue in self._limited
+        return self._limited
 
     def limit_activities(self, queue: str, *, is_limited: bool) -> None:
         """That a row is limited is said when it is read."""
+        if self._shared is not None and is_limited:
+            self._adopts.add(queue)
         limited = {name for name, _ in self.queue_limits()}
         (limited.add if is_limited else limited.discard)(queue)
         self._limited = frozenset(limited)
         self.outdate()
 
     def running_activities(self, queue: str) -> int:
+        if self._shared is not None:
+            return self._shared.running(queue)
         self._look(queue)
         return self._buffer.count(self._keys.running(queue))
 
     def bucket(self, queue: str) -> Bucket | None:
+        if self._shared is not None:
+            return self._shared.bucket(queue)
         self._look(queue)
         return self._buckets[queue]
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
+        if self._shared is not None:
+            self._shared.put_bucket(queue, bucket)
+            return
         self._buffer.put(self._keys.buckets, queue.encode(), encode((bucket.level, bucket.at)))
         self._buckets[queue] = bucket
 
     def take_permit(self, queue: str) -> None:
         """An activity of a limited queue is leased: nobody else may have leased one since it was counted."""
+        if self._shared is not None:
+            return  # they are taken by what the index of running ones gets
         self._look(queue)
         field = queue.encode()
         self._buffer.expect(self._keys.permits, field, self._permits[queue])
         self._buffer.put(self._keys.permits, field, pack(random_token()))
+
+    def audit(self, now: Micros) -> None:
+        """Now and then, in a store with several partitions: what was broken off is put right."""
+        if self._shared is None or now - self._audited_at < _AUDITED_EACH:
+            return
+        self._audited_at = now
+        for queue, _ in self.queue_limits():
+            self._shared.audit(queue, now)
 
     def _look(self, queue: str) -> None:
         """The permits' revision is read before what it stands for."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from perdure.backends.letters import ANSWERS_KEPT
 from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.redis import entries, filters, removing
 from perdure.backends.redis.buffer import ABSENT, Buffer, Span
 from perdure.backends.redis.encoding import decode, decode_activity, decode_instance, encode_activity, encode_instance
 from perdure.backends.redis.entries import Entries
 from perdure.backends.redis.keys import Keys, lease_place, pack, unpack
+from perdure.backends.redis.layout import Layout
+from perdure.backends.redis.office import RedisOffice
+from perdure.backends.redis.permits import Permits
 from perdure.backends.redis.queues import Queues
 from perdure.backends.redis.settings import GENERATION, Settings
 from perdure.backends.redis.workers import Questions, Workers
@@ -28,6 +32,7 @@ class RedisTables:
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
+        self.office: RedisOffice | None = None
         self.buffer = buffer = Buffer()
         self._settings = settings = Settings(buffer, keys)
         self._queues = queues = Queues(buffer, keys, settings)
@@ -57,6 +62,12 @@ class RedisTables:
         self.queue_limits, self.limit_activities = settings.queue_limits, settings.limit_activities
         self.running_activities, self.bucket = settings.running_activities, settings.bucket
 
+    def move_in(self, layout: Layout, number: int) -> None:
+        """The store has several partitions."""
+        self.office = RedisOffice(self.buffer, layout, number)
+        self._queues.move_in(layout.fronts, number)
+        self._settings.move_in(Permits(self.buffer, layout, number))
+
     # --- the batch
 
     def send(self) -> None:
@@ -64,7 +75,8 @@ class RedisTables:
         buffer, written = self.buffer, None
         if buffer:
             written = buffer.hashes.get(self.keys.header, {}).get(GENERATION)
-            buffer.send(self.keys.header, self._settings.generation())
+            self._settings.take_permits()
+            buffer.send(self.keys.header, self.keys.unfinished, self._settings.generation())
         self._settings.sent(written)
         self._queues.sent()
         self._queues.restore()
@@ -73,6 +85,7 @@ class RedisTables:
     def roll_back(self) -> None:
         """Nothing of the batch is written, and nothing that was cached holds."""
         self._queues.restore()
+        self._settings.give_permits_back()
         self._queues.roll_back()
         self._workers.roll_back()
         self._settings.forget()
@@ -136,7 +149,8 @@ class RedisTables:
         return sorted(map(unpack, found))
 
     def count_children(self, parent_id: str, parent_execution: bytes) -> int:
-        return self.buffer.count(self.keys.children(parent_id, parent_execution))
+        here = self.buffer.count(self.keys.children(parent_id, parent_execution))
+        return here if self.office is None else here + len(self.office.children_away(parent_id, parent_execution))
 
     def is_past_execution(self, instance_key: int, execution_id: bytes) -> bool:
         found = self.buffer.get_all(self.keys.executions(instance_key))
@@ -168,6 +182,8 @@ class RedisTables:
             buffer.place(keys.receipts, pack(key) + message_id, expires_at)
         for queue, bucket in changes.buckets.items():
             self._settings.put_bucket(queue, bucket)
+        if self.office is not None:
+            self.office.write(changes)
 
     def _write_instance(self, row: InstanceRow) -> None:
         buffer, keys, key = self.buffer, self.keys, pack(row.key)
@@ -203,10 +219,13 @@ class RedisTables:
             row.revision = random_token()
             buffer.put(keys.activities, key, encode_activity(row))
             placed = entries.of_activity(keys, row)
-            if row.limited and row.worker is not None and (keys.running(row.queue), key) not in (row.indexed or ()):
+            if row.limited and row.worker is not None and self._is_lease_new(row):
                 self._settings.take_permit(row.queue)
             self._move(row.indexed, placed)
             row.indexed = placed
+
+    def _is_lease_new(self, row: ActivityRow) -> bool:
+        return (self.keys.running(row.queue), entries.running_member(row)) not in (row.indexed or ())
 
     def _write_histories(self, changes: Changes) -> None:
         events = iter(changes.events)
@@ -276,6 +295,9 @@ class RedisTables:
             self.buffer.place(self.keys.receipts, member, None)
             self.buffer.put(self.keys.receipts_of(unpack(member)), member[8:], None)
         self._questions.forget(now)
+        self._settings.audit(now)
+        if self.office is not None:
+            self.office.forget(now, ANSWERS_KEPT)
         self._workers.forget(workers_before=workers_before)
 
     # --- questions and pruning

@@ -81,8 +81,8 @@ class Workers:
     def glance(self) -> Micros | None:
         """At all that housekeeping looks at; mostly nothing is due anywhere. Gives when the first lease lapses."""
         keys = self._keys
-        places = (keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry)
-        return self._buffer.glance(places)[0]
+        times = (keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry)
+        return self._buffer.glance((*times, keys.outbox_due, keys.received_due))[0]
 
     def leases_of_dead(self, since: Micros) -> list[int]:
         return list(self._holding(map(unpack, self._buffer.members(Span(self._keys.dead)))))

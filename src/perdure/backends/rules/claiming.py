@@ -43,7 +43,7 @@ def claim_tasks(unit: Unit, transition: ClaimTasks) -> Claimed:
         or _is_cut_short(unit, transition.activity_slots, len(activity_tasks))
     ):
         survey = msgspec.structs.replace(survey, next_due_at=unit.now)
-    return _claimed(unit, transition, workflow_tasks, activity_tasks, survey)
+    return claimed(unit, transition, workflow_tasks, activity_tasks, survey)
 
 
 def _is_cut_short(unit: Unit, asked: int, got: int) -> bool:
@@ -61,7 +61,7 @@ def claim_nothing(unit: Unit, transition: ClaimTasks, now: Micros) -> Claimed | 
         return None
     if transition.activity_slots > 0 and survey.has_activity:
         return None
-    return _claimed(unit, transition, (), (), survey)
+    return claimed(unit, transition, (), (), survey)
 
 
 def _claim_workflow_tasks(unit: Unit, transition: ClaimTasks) -> tuple[tuple[WorkflowTask, ...], bool]:
@@ -145,7 +145,7 @@ def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask,
     return lease_activities(unit, transition.worker_key, admitted)
 
 
-def _claimed(
+def claimed(
     unit: Unit,
     transition: ClaimTasks,
     workflow_tasks: tuple[WorkflowTask, ...],

@@ -17,6 +17,7 @@ from perdure.backends.rows import (
 )
 from perdure.backends.rules.appending import append
 from perdure.backends.rules.creating import at_arrival
+from perdure.backends.rules.posting import post_closing, post_end
 from perdure.backends.unit.unit import Unit
 from perdure.model.checkpoint import NextExecution
 from perdure.model.event import Administrative, Terminated
@@ -115,15 +116,19 @@ def _end_one(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
 def _tell_parent(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
     if row.parent_id is None or row.parent_number is None:
         return
+    if unit.is_apart(row.parent_id):
+        post_end(unit, row, tell_parent(row.parent_number, outcome, unit.now))
+        return
     parent = unit.instance_by_id(row.parent_id)
     if parent is not None and parent.is_running and parent.execution_id == row.parent_execution:
         append(unit, parent, tell_parent(row.parent_number, outcome, unit.now))
 
 
 def _close_children(unit: Unit, parent: InstanceRow) -> list[InstanceRow]:
-    """Cancel those children that are to be cancelled; gives those that are to be terminated."""
+    """Cancel those children that are to be cancelled; gives those that are to be terminated. Others partitions' are told."""
     if not parent.children:
         return []
+    post_closing(unit, parent)
     to_terminate: list[InstanceRow] = []
     for child in unit.children_of(parent):
         if child.parent_close == ParentClose.TERMINATE.value:

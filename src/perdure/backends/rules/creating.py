@@ -17,10 +17,14 @@ _encode_tags = msgspec.json.Encoder().encode
 
 
 def insert(
-    unit: Unit, start: CreateInstance | StartSubWorkflow, request_id: bytes, parent: Parent | None = None
+    unit: Unit,
+    start: CreateInstance | StartSubWorkflow,
+    request_id: bytes,
+    parent: Parent | None = None,
+    key: int | None = None,
 ) -> InstanceRow:
     """The row of a new instance, whose id is free: due after its delay."""
-    row = _row(unit, start, request_id)
+    row = _row(unit, start, request_id, key)
     row.started_event = begun(start, unit.now)
     row.started = encode(row.started_event)
     row.wake_at = unit.now + start.start_delay
@@ -40,11 +44,13 @@ def insert_begun(unit: Unit, start: CreateInstance, worker_key: int | None) -> I
     return row
 
 
-def _row(unit: Unit, start: CreateInstance | StartSubWorkflow, request_id: bytes) -> InstanceRow:
+def _row(
+    unit: Unit, start: CreateInstance | StartSubWorkflow, request_id: bytes, key: int | None = None
+) -> InstanceRow:
     now = unit.now
     # By place: keywords would cost a struct of this size four times as much.
     return InstanceRow(
-        unit.keys.draw(now),
+        unit.keys.draw(now) if key is None else key,
         start.instance_id,
         start.execution_id,
         start.workflow,

@@ -75,6 +75,14 @@ def _first_rank(unit: Unit, offer: Offer, free: dict[str, int | None], new: list
 
 
 def _head(unit: Unit, queue: str, names: frozenset[str], own: set[int]) -> Rank | None:
+    here = _head_here(unit, queue, names, own)
+    if unit.office is None:
+        return here
+    other = unit.office.first_activity_elsewhere(queue, names)
+    return here if other is None else other if here is None else min(here, other)
+
+
+def _head_here(unit: Unit, queue: str, names: frozenset[str], own: set[int]) -> Rank | None:
     are_due, are_ready = unit.tables.do_activities_wait(queue, unit.now)
     if not (are_due or are_ready):
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from perdure.backends.exports import ActivityRecord, InstanceRecord, Snapshot
-from perdure.backends.keys import draw_key
 from perdure.backends.rows import (
     RESHAPED,
     STATE_NUMBERS,
@@ -16,8 +15,8 @@ from perdure.backends.rows import (
     encode,
 )
 from perdure.backends.rules.checkpoints import expires_at
+from perdure.backends.rules.posting import post_adoption
 from perdure.backends.unit.unit import Unit
-from perdure.clock import random_token
 from perdure.errors import InstanceAlreadyExists
 from perdure.model.task import PendingEvent
 
@@ -107,7 +106,7 @@ def _instance_row(unit: Unit, snapshot: Snapshot) -> InstanceRow:
 
 
 def _free_key(unit: Unit, record: InstanceRecord) -> int:
-    while unit.instance(key := draw_key(record.created_at, random_token)) is not None:
+    while unit.instance(key := unit.keys.draw_for(record.created_at)) is not None:
         continue
     return key
 
@@ -169,6 +168,9 @@ def _count_children(unit: Unit, row: InstanceRow) -> None:
     row.children = unit.tables.count_children(row.instance_id, row.execution_id)
     unit.change(row, RESHAPED)
     if row.parent_id is None:
+        return
+    if unit.is_apart(row.parent_id):
+        post_adoption(unit, row)
         return
     parent = unit.instance_by_id(row.parent_id)
     if parent is not None and parent.execution_id == row.parent_execution:

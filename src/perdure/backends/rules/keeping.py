@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from perdure.backends.rules.limiting import limit
 from perdure.backends.rules.lives import give_leases_back
 from perdure.backends.unit.unit import Unit
+from perdure.clock import Micros
 from perdure.errors import ConfigurationError
 from perdure.model.inspection import InstanceFilter, QueueLimits, SettingKind
 
@@ -21,7 +25,7 @@ def put_setting(unit: Unit, kind: SettingKind, name: str, value: bytes) -> None:
             msgspec.json.decode(value, type=QueueLimits)
         except msgspec.MsgspecError as problem:
             raise ConfigurationError(f"the limits of queue {name!r} are no JSON QueueLimits: {problem}") from problem
-        _limit(unit, name, is_limited=True)
+        limit(unit, name, is_limited=True)
     unit.tables.put_setting(kind.value, name, value)
 
 
@@ -29,24 +33,28 @@ def delete_setting(unit: Unit, kind: SettingKind, name: str) -> bool:
     unit.flush()
     was_there = unit.tables.delete_setting(kind.value, name)
     if was_there and kind is SettingKind.QUEUE:
-        _limit(unit, name, is_limited=False)
+        limit(unit, name, is_limited=False)
     return was_there
 
 
-def _limit(unit: Unit, queue: str, *, is_limited: bool) -> None:
-    unit.tables.limit_activities(queue, is_limited=is_limited)
-    unit.limits_changed()
-    unit.wakes.activity_due(queue, unit.now)
+def prune(unit: Unit, where: InstanceFilter, most: int) -> int:
+    return remove_ended(unit, [key for _, key in oldest_ended(unit, where, most)])
 
 
-def prune(unit: Unit, where: InstanceFilter, limit: int) -> int:
+def oldest_ended(unit: Unit, where: InstanceFilter, most: int) -> list[tuple[Micros, int]]:
+    """When they ended, and their keys."""
     unit.flush()
-    found = unit.tables.ended_instances(where, limit)
-    for key in found:
-        row = unit.instance(key)
-        if row is not None:
-            unit.remove_instance(row)
-    return len(found)
+    found = unit.tables.ended_instances(where, most)
+    rows = [row for key in found if (row := unit.instance(key)) is not None]
+    return [(row.ended_at, row.key) for row in rows if row.ended_at is not None and not unit.has_undelivered(row)]
+
+
+def remove_ended(unit: Unit, keys: Iterable[int]) -> int:
+    """Those of them that are still there, and have ended; how many."""
+    rows = [row for key in keys if (row := unit.instance(key)) is not None and not row.is_running]
+    for row in rows:
+        unit.remove_instance(row)
+    return len(rows)
 
 
 def seal(unit: Unit, target: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ from perdure.backends.protocol import Beat, Housekeeping, WorkerStart
 from perdure.backends.rows import RESHAPED
 from perdure.backends.rules.attempts import expire, lose_attempt, release_attempt
 from perdure.backends.rules.closing import release
+from perdure.backends.rules.letters import relay
+from perdure.backends.rules.limiting import follow_first
 from perdure.backends.rules.operators import pass_deadline
 from perdure.backends.rules.stuck import stick
 from perdure.backends.unit.tables import House, WorkerRow
@@ -24,9 +26,15 @@ under way that began before."""
 _AT_ONCE = 1_000  # of what a round of housekeeping finds expired; the next round goes on
 
 
-def start_worker(unit: Unit, start: WorkerStart, machine: str = "", lock_name: str = "") -> int:
-    """`lock_name` is the file whose lock the worker's process holds, on a machine where others can see it."""
-    key = unit.keys.draw(unit.now)
+def start_worker(
+    unit: Unit, start: WorkerStart, machine: str = "", lock_name: str = "", *, key: int | None = None
+) -> int:
+    """Gives its key: a new one, if it isn't a worker of other partitions already.
+
+    `lock_name` is the file whose lock the worker's process holds, on a machine where others can see it.
+    """
+    if key is None:
+        key = unit.keys.draw(unit.now)
     lease_until = unit.now + round(start.lease_seconds * 1_000_000)
     lease = lease_until - unit.now
     encoded = _encode(start)
@@ -41,6 +49,11 @@ def beat(unit: Unit, worker_key: int) -> Beat:
     if unit.seal_target() is not None:
         return Beat(is_alive=False, now=now)
     return Beat(is_alive=unit.tables.beat(worker_key, now), now=now)
+
+
+def merge_beats(beats: Sequence[Beat]) -> Beat:
+    """Of a worker in several partitions: it lives as long as it does in all of them."""
+    return Beat(is_alive=all(beat.is_alive for beat in beats), now=max(beat.now for beat in beats))
 
 
 def stop_worker(unit: Unit, worker_key: int) -> None:
@@ -78,6 +91,8 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
         unit.worker_changed(key)
     activities_lost = sum(_take_over(unit, key) for key in sorted({*lost, *left}))
     expired, passed = _expire_activities(unit), _pass_deadlines(unit)
+    relay(unit)
+    follow_first(unit)
     _forget(unit)
     return Housekeeping(
         workers_lost=len(lost),
@@ -90,6 +105,17 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
 
 def _left(unit: Unit, house: House) -> Micros | None:
     return None if house.lapses_at is None else max(0, house.lapses_at - unit.now)
+
+
+def merge_housekeeping(rounds: Sequence[Housekeeping]) -> Housekeeping:
+    """Of several partitions, which all find the same workers dead."""
+    return Housekeeping(
+        workers_lost=max(each.workers_lost for each in rounds),
+        activities_lost=sum(each.activities_lost for each in rounds),
+        activities_expired=sum(each.activities_expired for each in rounds),
+        deadlines_passed=sum(each.deadlines_passed for each in rounds),
+        next_lapse_in=min((each.next_lapse_in for each in rounds if each.next_lapse_in is not None), default=None),
+    )
 
 
 def _forget(unit: Unit) -> None:

@@ -74,7 +74,7 @@ def _is_ready(unit: Unit, row: InstanceRow) -> bool:
 
 def _has_gone(unit: Unit, first: Place | None) -> bool:
     """Whether this batch has taken the first one away; who is the next is known when that is written."""
-    if first is None:
+    if first is None or not unit.keys.partition.owns(first[1]):  # others partitions' are followed by nobody here
         return False
     row = unit.instance(first[1])
     return row is None or not _is_ready(unit, row)
@@ -83,6 +83,9 @@ def _has_gone(unit: Unit, first: Place | None) -> bool:
 def _read_first(unit: Unit, settings: WorkerStart) -> Place | None:
     first: Place | None = None
     for queue in dict.fromkeys(settings.workflow_queues):
+        if unit.office is not None:
+            other = unit.office.first_instance_elsewhere(queue, settings.workflow_names, settings.versions)
+            first = first if other is None else other if first is None else min(other, first)
         are_due, are_ready = unit.tables.do_instances_wait(queue, unit.now)
         if not (are_due or are_ready):
             continue

@@ -13,6 +13,7 @@ from perdure.backends.rules.operators import resume, suspend, terminate_instance
 from perdure.backends.rules.receiving import append_event
 from perdure.backends.rules.starting import create_instance
 from perdure.backends.rules.stuck import mark_stuck
+from perdure.backends.unit.chore import Chore
 from perdure.backends.unit.unit import Unit
 from perdure.model.transition import (
     AppendEvent,
@@ -66,4 +67,9 @@ def wanted_rows(works: list[object]) -> tuple[list[str], list[int], list[int]]:
             instances.append(work.instance_key)
         elif isinstance(work, Terminate | Suspend | Resume | Remove | RetryActivityNow):
             ids.append(work.instance_id)
+        elif isinstance(work, Chore):
+            if isinstance(work.about, str):
+                ids.append(work.about)
+            elif work.about is not None:
+                instances.append(work.about)
     return ids, instances, activities

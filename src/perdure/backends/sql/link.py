@@ -72,6 +72,12 @@ class SqlLink(SqlConnection):
 
     now_text: str
     """Asks for the server's time."""
+    why_locked = (
+        "another program keeps rows of this instance locked, in an open transaction; nothing was written. End that "
+        "transaction, then repeat."
+    )
+    office: None = None
+    """There is one partition."""
 
     def __init__(
         self, session: DrivenSession, tables: NetworkTables, faults: Faults, place: str, *, may_migrate: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from perdure.backends.admission import Bucket
+from perdure.backends.letters import Answer, Letter
 from perdure.backends.rows import READY, WAITING, ActivityRow, InstanceRow
 from perdure.clock import Micros
 
@@ -35,6 +36,14 @@ class Changes:
         self.published: dict[tuple[int, str], bytes] = {}
         self.receipts: dict[tuple[int, bytes], Micros] = {}
         self.buckets: dict[str, Bucket] = {}
+        self.letters: list[Letter] = []
+        """New ones, of a store with several partitions, as all that follows."""
+        self.settled_letters: dict[bytes, int] = {}
+        """By message id, the key of the sender: they leave the outbox."""
+        self.received: dict[bytes, tuple[Letter, Answer, Micros]] = {}
+        """By message id; until when it is remembered."""
+        self.away: dict[tuple[str, bytes], dict[str, bool | None]] = {}
+        """Of an instance's execution, sub-workflows in other partitions: are they known to be there? None: they have gone."""
         self.bytes = 0
         """Roughly what the batch has to write, for its limit; the owner of the batch sets it to 0."""
 
@@ -51,6 +60,10 @@ class Changes:
             or self.published
             or self.receipts
             or self.buckets
+            or self.letters
+            or self.settled_letters
+            or self.received
+            or self.away
         )
 
     def clear(self) -> None:
@@ -76,6 +89,10 @@ class Changes:
             self.published,
             self.receipts,
             self.buckets,
+            self.letters,
+            self.settled_letters,
+            self.received,
+            self.away,
         ):
             some.clear()
 

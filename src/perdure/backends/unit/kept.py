@@ -10,6 +10,7 @@ from perdure.backends.keys import KeySource
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.heads import Heads
+from perdure.backends.unit.office import Office
 from perdure.backends.unit.settled import Settled
 from perdure.backends.unit.tables import Tables
 from perdure.backends.wakes import Wakes
@@ -27,6 +28,8 @@ class KeptRows:
         dice = random.Random()  # seeded by the system; a forked child makes units of its own
         self.draw_token = partial(dice.getrandbits, 63)
         self.keys = KeySource(self.draw_token)
+        self.office: Office | None = None
+        """Of a store with several partitions."""
         self.wakes = Wakes()
         self.changes = Changes()
         self.heads = Heads()
@@ -44,6 +47,11 @@ class KeptRows:
         """How often others were faster, so that this batch is applied once more."""
         self.settled = settled = Settled(tables)
         self.limits, self.worker, self.seal_target = settled.limits, settled.worker, settled.seal_target
+
+    def move_in(self, office: Office) -> None:
+        """The store turned out to have several partitions, and this is one of them."""
+        self.office = office
+        self.keys = KeySource(self.draw_token, office.partition, office.last_key)
 
     # --- what stays
 

@@ -17,6 +17,7 @@ from operator import attrgetter
 
 from perdure.backends.admission import Bucket
 from perdure.backends.endings import MESSAGES_KEPT
+from perdure.backends.letters import Body, Letter
 from perdure.backends.rows import (
     BEGUN,
     ENDED,
@@ -29,6 +30,7 @@ from perdure.backends.rows import (
 )
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.kept import KeptRows
+from perdure.backends.unit.office import Undelivered
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.model.task import PendingEvent, PendingPayload
@@ -97,10 +99,12 @@ class Unit(KeptRows):
             self.heads.loose.append(row)
 
     def remove_instance(self, row: InstanceRow) -> None:
-        """Everything of it goes, at once."""
+        """Everything of it goes, at once. Raises Undelivered."""
         for activity in self.activities_of(row):
             self.remove_activity(activity)
         self.flush()
+        if self.has_undelivered(row):
+            raise Undelivered(row.instance_id)
         self.tables.remove_instance(row)
         self._instances.pop(row.key, None)
         self._keys.pop(row.instance_id, None)
@@ -220,6 +224,40 @@ class Unit(KeptRows):
         if instance is not None:
             instance.open_activities -= 1
             self.change(instance)
+
+    # --- instances in other partitions
+
+    def is_apart(self, instance_id: str) -> bool:
+        """Whether the instance lies in another partition, and can only be written to."""
+        return self.office is not None and self.office.partition.is_apart(instance_id)
+
+    def post(
+        self, sender: InstanceRow, to: str, body: Body, message_id: bytes | None = None, *, follows_start: bool = False
+    ) -> None:
+        """Write a letter, which is delivered after the commit."""
+        if message_id is None:
+            message_id = self.draw_token().to_bytes(8) + self.draw_token().to_bytes(8)
+        letter = Letter(
+            message_id, sender.key, sender.instance_id, sender.execution_id, to, body, self.now, follows_start
+        )
+        self.changes.letters.append(letter)
+        self.wakes.letters.append(letter)
+
+    def has_undelivered(self, row: InstanceRow) -> bool:
+        """Whether letters of it are on their way. Everything was flushed before."""
+        return self.office is not None and self.office.has_undelivered(row.key)
+
+    def children_away(self, parent: InstanceRow) -> dict[str, bool]:
+        """Sub-workflows of the current execution in other partitions, and whether they are known to be there."""
+        if self.office is None:
+            return {}
+        key = parent.instance_id, parent.execution_id
+        found: dict[str, bool | None] = {**self.office.children_away(*key), **self.changes.away.get(key, {})}
+        return {child: is_there for child, is_there in found.items() if is_there is not None}
+
+    def put_away(self, parent_id: str, execution_id: bytes, child_id: str, is_there: bool | None) -> None:
+        """Note a sub-workflow in another partition; None if it is to be forgotten."""
+        self.changes.away.setdefault((parent_id, execution_id), {})[child_id] = is_there
 
     # --- the rest
 

@@ -41,7 +41,6 @@ from perdure.model.transition import (
 from perdure.testing.conformance import builders
 from perdure.testing.conformance.playing import ManualClock, PlayedWorker, StoreUnderTest, in_memory
 
-IDS = ("a", "b", "c", "d", "e")
 STEPS = 120
 
 
@@ -51,6 +50,7 @@ class Script:
     def __init__(self, store: StoreUnderTest, seed: int) -> None:
         self.store = store
         self.log: list[str] = []
+        self._ids = store.neighbours
         self._dice = random.Random(seed)
         self._workers: list[PlayedWorker] = []
         self._held: list[tuple[PlayedWorker, WorkflowTask]] = []
@@ -95,13 +95,13 @@ class Script:
         return self._dice.random() < share
 
     async def _create(self) -> object:
-        return await self._request(builders.create(self._dice.choice(IDS), **self._start()))
+        return await self._request(builders.create(self._dice.choice(self._ids), **self._start()))
 
     async def _begin(self) -> object:
         """A start with its first step."""
         worker = self._worker()
         request = worker.start_request(
-            self._dice.choice(IDS),
+            self._dice.choice(self._ids),
             builders.marked(self._next()),
             start=self._start() | {"start_delay": self._later(1, 5) if self._chance(0.05) else 0},
             offer=worker.offer(self._dice.randint(0, 2), workflow_task=self._chance(0.5)),
@@ -133,7 +133,7 @@ class Script:
     async def _signal(self) -> object:
         worker = self._worker()
         message = builders.append_signal(
-            self._dice.choice(IDS), f"signal-{self._next()}", offer=worker.offer() if self._chance(0.5) else None
+            self._dice.choice(self._ids), f"signal-{self._next()}", offer=worker.offer() if self._chance(0.5) else None
         )
         if self._chance(0.2):
             cancel = builders.append_cancel(message.instance_id)
@@ -196,7 +196,7 @@ class Script:
         }
 
     def _message(self) -> Message:
-        target, number = self._dice.choice(IDS), self._next()
+        target, number = self._dice.choice(self._ids), self._next()
         kind = self._dice.randrange(3)
         if kind == 0:
             return builders.sub_workflow(
@@ -253,7 +253,7 @@ class Script:
         return await worker.mark_stuck(task, self._dice.choice((None, 0, self._later(1, 20))))
 
     async def _operate(self) -> object:
-        target = self._dice.choice(IDS)
+        target = self._dice.choice(self._ids)
         if self._chance(0.2):
             number = self._dice.randint(1, self._number + 1)
             return await self.store.backend.commit(RetryActivityNow(instance_id=target, number=number))
@@ -339,7 +339,10 @@ class Agreeing:
             clock.advance(seconds)
 
         memory = StoreUnderTest(
-            MemoryBackend(MemoryStore(clock=clock)), advance=advance, is_clock_manual=store.is_clock_manual
+            MemoryBackend(MemoryStore(clock=clock)),
+            advance=advance,
+            is_clock_manual=store.is_clock_manual,
+            neighbours=store.neighbours,
         )
         expected = await Script(memory, seed).play()
         assert await Script(store, seed).play() == expected

@@ -186,18 +186,19 @@ class FirstSteps:
 
     async def test_a_first_step_sends_messages(self, store: StoreUnderTest) -> None:
         """B5: children begin, signals arrive, and their answers come back."""
+        sender, target, child_id = store.neighbours[:3]
         worker = await store.worker(workflow_names=frozenset({"checkout"}))
-        await store.create("friend", workflow="ship")
-        messages = (builders.sub_workflow("child-1", 1), builders.send_signal("friend", 2))
-        started = await worker.begin("order-1", messages=messages)
+        await store.create(target, workflow="ship")
+        messages = (builders.sub_workflow(child_id, 1), builders.send_signal(target, 2))
+        started = await worker.begin(sender, messages=messages)
         assert started.first.workflow_task is not None
         assert names_of(started.first.workflow_task) == ["SignalDelivered"]
         assert started.first.workflow_task.token == started.created.token
         tasks = await (await store.worker("worker-2")).claim_workflow_tasks()
         friend, child = tasks
-        assert (names_of(friend), child.instance_id) == (["ExecutionStarted", "approval"], "child-1")
+        assert (names_of(friend), child.instance_id) == (["ExecutionStarted", "approval"], child_id)
         assert child.parent is not None
-        assert (child.parent.instance_id, child.parent.number) == ("order-1", 1)
+        assert (child.parent.instance_id, child.parent.number) == (sender, 1)
         assert child.parent.execution_id == started.created.execution_id
 
     async def test_a_child_of_a_first_step_tells_its_parent(self, store: StoreUnderTest) -> None:

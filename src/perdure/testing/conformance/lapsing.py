@@ -181,7 +181,8 @@ class Lapsing:
 
     async def test_who_takes_its_workers_with_it_is_stuck_alone(self, store: StoreUnderTest) -> None:
         """E4: after three losses in a row a worker has one such at a time, and those that were beside it go on."""
-        for name in ("poison", "beside it"):
+        poison, beside_it = store.neighbours[:2]
+        for name in (poison, beside_it):
             await store.create(name)
         for number in range(3):
             dying = await store.worker(f"dying-{number}", lease=2)
@@ -190,30 +191,30 @@ class Lapsing:
         for number in range(2):
             dying = await store.worker(f"dying alone-{number}", lease=2)
             claimed = await dying.claim()
-            assert [task.instance_id for task in claimed.workflow_tasks] == ["poison"]
+            assert [task.instance_id for task in claimed.workflow_tasks] == [poison]
             assert claimed.next_due_at is not None
             assert claimed.next_due_at <= claimed.now  # there is more, which comes when this one has been seen to
             assert await dying.claim_workflow_tasks() == ()
             await dies(store, dying)
         worker = await store.worker("worker-2", lease=1000)
         await worker.run()
-        assert (await store.backend.read_instance("poison")).stuck is not None
-        assert (await store.backend.read_instance("beside it")).stuck is None
+        assert (await store.backend.read_instance(poison)).stuck is not None
+        assert (await store.backend.read_instance(beside_it)).stuck is None
 
     async def test_one_by_one_all_that_lost_their_workers_go_on(self, store: StoreUnderTest) -> None:
         """E4."""
-        names = [f"order-{number}" for number in range(4)]
+        names = store.neighbours[:4]
         for name in names:
             await store.create(name)
         for number in range(3):
             await (dying := await store.worker(f"dying-{number}", lease=2)).claim_workflow_tasks()
             await dies(store, dying)
         worker = await store.worker("worker-2", lease=1000)
-        signalled = await store.backend.commit(builders.append_signal("order-3", offer=worker.offer()))
+        signalled = await store.backend.commit(builders.append_signal(names[3], offer=worker.offer()))
         assert signalled == Appended()  # it comes in its turn
         await store.create("new")
         first, new = await worker.claim_workflow_tasks()
-        assert (first.instance_id, new.instance_id) == ("order-0", "new")
+        assert (first.instance_id, new.instance_id) == (names[0], "new")
         await worker.checkpoint(first)
         for name in names[1:]:
             assert (await worker.run()).instance_id == name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from perdure.backends.protocol import Backend, WorkerStart
@@ -68,7 +68,8 @@ class StoreUnderTest:
     `advance(seconds)` lets the store's clock go on: a manual one at once, a real one by sleeping. `unit_seconds` is how
     long a test's unit of time is: a second with a manual clock, as short as the store can tell apart with a real one.
     `count_rows` counts all rows that belong to instances (indexes and outboxes of a key-value store included; not
-    workers and settings); None skips the tests that need it.
+    workers and settings); None skips the tests that need it. `neighbours` are ids of instances whose messages to each
+    other arrive inside the checkpoint that sends them: in a store with several partitions, some of one partition.
     """
 
     def __init__(
@@ -79,11 +80,13 @@ class StoreUnderTest:
         unit_seconds: float = 1.0,
         is_clock_manual: bool = True,
         count_rows: Callable[[], Awaitable[int]] | None = None,
+        neighbours: Sequence[str] = ("a", "b", "c", "d", "e"),
     ) -> None:
         self.backend = backend
         self.unit_seconds = unit_seconds
         self.is_clock_manual = is_clock_manual
         self.count_rows = count_rows
+        self.neighbours = neighbours
         self._advance = advance
 
     async def advance(self, units: float) -> None:

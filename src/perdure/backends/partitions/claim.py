@@ -1,0 +1,123 @@
+"""A claim over all partitions: a look at what waits in each, then a claim in those that have what comes first.
+
+So the order of claims (priority, then age) holds over all of them, but for what changes meanwhile; and a partition from which
+nothing is taken is asked one question.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from perdure.backends.partitions.errands import Errand, Gathering, error_among, outcomes_of
+from perdure.backends.rules.peeking import Peek, peek
+from perdure.backends.unit.chore import Chore
+from perdure.errors import StoreUnavailable
+from perdure.model.transition import Claimed, ClaimTasks
+
+_ROUNDS = 3
+"""So often it is looked again, if what was seen was taken by others."""
+
+Spread = Callable[[Gathering, Sequence[int]], None]
+"""Hands the errands of a gathering to these partitions."""
+
+
+class WideClaim:
+    """One claim under way."""
+
+    def __init__(
+        self, claim: ClaimTasks, count: int, spread: Spread, end: Callable[[Claimed | BaseException], None]
+    ) -> None:
+        self._claim = claim
+        self._all = range(count)
+        self._spread = spread
+        self._end = end
+        self._rounds = 0
+        self._claimed: list[Claimed] = []
+        self._seen: list[Claimed] = []
+
+    def begin(self) -> None:
+        self._rounds += 1
+        claim = self._rest()
+        look = Chore(lambda unit: peek(unit, claim))
+        self._spread(Gathering([look] * len(self._all), self._looked), self._all)
+
+    def _rest(self) -> ClaimTasks:
+        """What is still to be claimed."""
+        claim = self._claim
+        if not self._claimed:
+            return claim
+        workflows = sum(len(each.workflow_tasks) for each in self._claimed)
+        activities = sum(len(each.activity_tasks) for each in self._claimed)
+        return msgspec.structs.replace(
+            claim, workflow_slots=claim.workflow_slots - workflows, activity_slots=claim.activity_slots - activities
+        )
+
+    def _looked(self, looks: list[Errand]) -> None:
+        peeks: list[Peek | None] = [errand.outcome for errand in looks]
+        self._seen = [each.claimed for each in peeks if each is not None]
+        error = error_among(looks)
+        if not self._seen or (error is not None and not _may_pass(error, self._seen)):
+            assert error is not None
+            self._finish(error)
+            return
+        rest = self._rest()
+        workflows = _shares([() if each is None else each.instances for each in peeks], rest.workflow_slots)
+        activities = _shares([() if each is None else each.activities for each in peeks], rest.activity_slots)
+        chosen = sorted({*workflows, *activities})
+        if not chosen:
+            self._finish()
+            return
+        claims = [
+            msgspec.structs.replace(rest, workflow_slots=workflows[number], activity_slots=activities[number])
+            for number in chosen
+        ]
+        self._spread(Gathering(claims, self._took), chosen)
+
+    def _took(self, claims: list[Errand]) -> None:
+        error = error_among(claims)
+        if error is not None:
+            self._finish(error)
+            return
+        taken: list[Claimed] = outcomes_of(claims)
+        self._claimed += taken
+        missed = any(
+            len(each.workflow_tasks) < errand.work.workflow_slots
+            or len(each.activity_tasks) < errand.work.activity_slots
+            for errand, each in zip(claims, taken, strict=True)
+            if isinstance(errand.work, ClaimTasks)
+        )
+        if missed and self._rounds < _ROUNDS:
+            self.begin()
+        else:
+            self._finish()
+
+    def _finish(self, error: BaseException | None = None) -> None:
+        self._end(error or _merged([*self._claimed, *self._seen]))
+
+
+def _may_pass(error: BaseException, seen: Sequence[Claimed]) -> bool:
+    """One partition that can't be reached holds up its own work alone."""
+    return isinstance(error, StoreUnavailable) and bool(seen)
+
+
+def _shares(places: Sequence[Sequence[tuple[int, ...]]], slots: int) -> Counter[int]:
+    """How many to claim in each, so that those come that are first of all."""
+    order = sorted((place, number) for number, some in enumerate(places) for place in some)
+    return Counter(number for _, number in order[:slots])
+
+
+def _merged(claims: Sequence[Claimed]) -> Claimed:
+    workflow_tasks = [task for each in claims for task in each.workflow_tasks]
+    activity_tasks = [task for each in claims for task in each.activity_tasks]
+    workflow_tasks.sort(key=lambda task: (-task.priority, task.instance_key))
+    activity_tasks.sort(key=lambda task: (-task.priority, task.instance_key, task.number))
+    return Claimed(
+        workflow_tasks=tuple(workflow_tasks),
+        activity_tasks=tuple(activity_tasks),
+        next_due_at=min((each.next_due_at for each in claims if each.next_due_at is not None), default=None),
+        now=max(each.now for each in claims),
+        told=tuple(dict.fromkeys(some for each in claims for some in each.told)),
+    )
