@@ -16,7 +16,7 @@ from perdure.testing.simulation.run import simulate
 from . import planted
 
 SEEDS = 1_000
-MOST_SEEDS_PER_BUG = 150
+MOST_SEEDS_PER_BUG = 400  # the rarest shows once in 130
 
 
 def test_nothing_that_happens_to_machines_and_networks_breaks_a_promise() -> None:

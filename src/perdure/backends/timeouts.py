@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextvars import Context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,7 +40,8 @@ class Timeouts(Generic[T]):
         together = self._due.get(tick)
         if together is None:
             together = self._due[tick] = set()
-            self._loop.call_at(tick / _PER_SECOND, self._expire, tick)
+            # In a context of nobody's: it is not only for the first of them.
+            self._loop.call_at(tick / _PER_SECOND, self._expire, tick, context=Context())
         together.add(waiter)
         try:
             return await waiter
