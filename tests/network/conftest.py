@@ -19,6 +19,13 @@ async def machines(server_store_url: str) -> AsyncIterator[Machines]:
         yield Machines(server_store_url, stack)
 
 
+@pytest.fixture
+async def locking_machines(locking_store_url: str) -> AsyncIterator[Machines]:
+    """On an empty store of each kind whose rows can be locked."""
+    async with AsyncExitStack() as stack:
+        yield Machines(locking_store_url, stack)
+
+
 @pytest.fixture(params=stores.as_parameters(LOCKING))
 def locking_store_url(request: pytest.FixtureRequest, empty_store: Callable[[str], str]) -> str:
     """An empty store of each kind whose rows a stranger can lock."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from concurrent.futures import Future
 
+import pytest
+
+from perdure.backends.admission import Bucket
 from perdure.backends.network.backend import NetworkBackend
 from perdure.backends.network.link import Conflict
 from perdure.backends.rules.claiming import claim_tasks
 from perdure.backends.unit.chore import Chore
 from perdure.backends.unit.unit import Unit
 from perdure.errors import StoreUnavailable
+from perdure.model.inspection import SettingKind
 from perdure.model.instance import State
 from perdure.model.transition import (
     Administered,
@@ -194,3 +199,36 @@ async def test_who_is_too_late_again_and_again_is_soon_tried_alone(machines: Mac
         await answer
 
     assert tried == {"in time": 3, "too late": 8}
+
+
+async def test_who_was_too_late_for_a_limited_queue_keeps_others_from_its_permits(locking_machines: Machines) -> None:
+    """Else a claim, of several round trips, would always lose against what comes back with commits, of one."""
+    pair = [await locking_machines.start(), await locking_machines.start()]
+    here, there = (machine.backend for machine in pair)
+    assert isinstance(here, NetworkBackend)
+    assert isinstance(there, NetworkBackend)
+    await here.put_setting(SettingKind.QUEUE, "default", b'{"per_second": 10}')
+    loop = asyncio.get_running_loop()
+    rivals: list[Future[None]] = []
+
+    async def take_elsewhere() -> None:
+        await there._at_desk.submit(Chore(take_permits))
+
+    def take_beside_a_rival(unit: Unit) -> int:
+        take_permits(unit)
+        rival = asyncio.run_coroutine_threadsafe(take_elsewhere(), loop)
+        if unit.conflicts == 3:
+            with pytest.raises(TimeoutError):
+                rival.result(0.3)
+            rivals.append(rival)
+        else:
+            rival.result(10)
+        return unit.conflicts
+
+    assert await here._at_desk.submit(Chore(take_beside_a_rival)) == 3
+
+    await asyncio.wrap_future(*rivals)
+
+
+def take_permits(unit: Unit) -> None:
+    unit.put_bucket("default", unit.bucket("default") or Bucket(10.0, unit.now))

@@ -66,7 +66,7 @@ class Permits:
         (found,) = read(self._buffer.client, [("ZCARD", self._layout.home_of(queue).begun(queue))])
         return int(found)
 
-    def bucket(self, queue: str) -> Bucket | None:
+    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
         return self._count(queue).bucket
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:

@@ -148,7 +148,7 @@ class Settings:
         self._look(queue)
         return self._buffer.count(self._keys.running(queue))
 
-    def bucket(self, queue: str) -> Bucket | None:
+    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
         if self._shared is not None:
             return self._shared.bucket(queue)
         self._look(queue)

@@ -22,7 +22,7 @@ from perdure.clock import Micros
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import Claimed, ClaimTasks
 
-_FEW = 64  # looked at beyond what can be admitted, for rows that turn out to be unreadable
+_FEW = 64  # looked at beyond what can be taken, for instances that turn out to be unreadable or suspect
 
 
 def claim_tasks(unit: Unit, transition: ClaimTasks) -> Claimed:
@@ -133,7 +133,7 @@ def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask,
         if most > 0:
             promote_activities(unit, queue)
             names = transition.activity_names
-            found.append(unit.tables.ready_activities(queue, names, most + _FEW, lock=True))
+            found.append(unit.tables.ready_activities(queue, names, most, lock=True))
     unit.prefetch((), (), [key for ranks in found for *_, key in ranks])
     candidates: list[ActivityRow] = []
     for *_, key in heapq.merge(*found):

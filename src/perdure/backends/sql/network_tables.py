@@ -27,6 +27,7 @@ _NEXT_GENERATION = "update perdure_store set generation = generation + 1"
 _FREE_INSTANCES = "select key from perdure_instances where key {one_of_keys}{skip_locked}"
 _FREE_ACTIVITIES = "select key from perdure_activities where key {one_of_keys}{skip_locked}"
 _BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
+_LOCKED_BUCKET = f"{_BUCKET} for update"
 
 
 class NetworkTables(SqlTables):
@@ -167,8 +168,8 @@ class NetworkTables(SqlTables):
 
     # --- buckets
 
-    def bucket(self, queue: str) -> Bucket | None:
-        found = self._execute(_BUCKET, (queue,)).fetchone()
+    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
+        found = self._execute(_LOCKED_BUCKET if lock else _BUCKET, (queue,)).fetchone()
         # The first one that this batch has seen: what it knows of the queue is as old.
         self._buckets.setdefault(queue, None if found is None else found[2])
         return None if found is None else Bucket(*found[:2])

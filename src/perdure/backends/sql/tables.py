@@ -167,7 +167,7 @@ class SqlTables:
         (count,) = self._execute(sql.RUNNING_ACTIVITIES, (queue,)).fetchone()
         return int(count)
 
-    def bucket(self, queue: str) -> Bucket | None:
+    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
         found = self._execute(sql.BUCKET, (queue,)).fetchone()
         return None if found is None else Bucket(*found)
 

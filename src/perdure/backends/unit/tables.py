@@ -152,7 +152,9 @@ class Tables(Protocol):
         """Leased activities of a queue that has limits."""
         ...
 
-    def bucket(self, queue: str) -> Bucket | None: ...
+    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
+        """With `lock`, nobody else changes it before the batch is committed, where the store can do that."""
+        ...
 
     def limit_activities(self, queue: str, *, is_limited: bool) -> None:
         """The queue has limits now, or none any longer: its activities say so from now on."""

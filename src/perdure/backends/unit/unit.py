@@ -35,6 +35,9 @@ from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.model.task import PendingEvent, PendingPayload
 
+_CONFLICTS_UNLOCKED = 3
+"""As often a batch is applied before it keeps others from what all write: a lock costs them a round trip."""
+
 
 class Unit(KeptRows):
     """Rows, read when first asked for and written by `flush`. Belongs to the thread that writes."""
@@ -286,7 +289,10 @@ class Unit(KeptRows):
 
     def bucket(self, queue: str) -> Bucket | None:
         unwritten = self.changes.buckets.get(queue)
-        return self.tables.bucket(queue) if unwritten is None else unwritten
+        if unwritten is not None:
+            return unwritten
+        # All workers write the bucket of a busy queue: who has been too late so often would be so again and again.
+        return self.tables.bucket(queue, lock=self.conflicts >= _CONFLICTS_UNLOCKED)
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
         self.changes.buckets[queue] = bucket
