@@ -75,7 +75,7 @@ def _is_of_store(key: bytes) -> bool:
     return key.split(b"}:")[1].decode().startswith(_NOT_OF_INSTANCES)
 
 
-def neighbours(partitions: int, number: int = 0, count: int = 5) -> tuple[str, ...]:
+def neighbours(partitions: int, number: int = 0, count: int = 9) -> tuple[str, ...]:
     """Ids of instances that lie in one partition."""
     partition = Partition(number, partitions)
     ids = (f"order-{number}" for number in range(count * 100))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from perdure.clock import Micros
@@ -22,8 +24,11 @@ LOSSES_IN_A_ROW = 5
 """The fifth loss with its worker ends an activity, and makes an instance stuck (E4) whose workflow task was out."""
 
 LOSSES_OF_A_SUSPECT = 3
-"""From so many on it may be the instance that takes its workers with it: a worker is given one such at a time, so that those
-who were only beside it lose no fourth one for its sake."""
+"""From so many on it may be the instance that takes its workers with it: a worker is given few such at a time, and of those that
+have lost one more only one, so that who was merely beside it doesn't lose the fifth for its sake."""
+
+_SUSPECTS_AT_A_TIME = 8
+"""They are as many as were out at the workers that died: one by one they would wait for long."""
 
 DEAD_WORKERS_KEPT: Micros = 3600 * 1_000_000
 """How long the row of a dead worker stays for operators to see."""
@@ -33,6 +38,13 @@ MESSAGES_KEPT: Micros = 7 * 24 * 3600 * 1_000_000
 
 PARENT_CLOSED = "its parent has ended"
 """The reason of the cancel, or termination, that parent_close leads to."""
+
+
+def may_take(lost: int, held: Collection[int]) -> bool:
+    """Whether a worker may be given an instance that has `lost` so many, beside suspects of which each has lost what `held` says."""
+    if lost < LOSSES_OF_A_SUSPECT or not held:
+        return True
+    return max(lost, *held) == LOSSES_OF_A_SUSPECT and len(held) < _SUSPECTS_AT_A_TIME
 
 
 def tell_parent(number: int, outcome: Outcome, now: Micros) -> SubWorkflowCompleted | SubWorkflowFailed:

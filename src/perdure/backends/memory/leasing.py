@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from perdure.backends.admission import Rank, admit, next_permit_at, permits, take
-from perdure.backends.endings import LOSSES_OF_A_SUSPECT
+from perdure.backends.endings import LOSSES_OF_A_SUSPECT, may_take
 from perdure.backends.memory.lines import Line, in_order
 from perdure.backends.memory.rows import ActivityRow, InstanceRow, WorkerRow
 from perdure.backends.memory.tables import Tables
@@ -70,7 +70,7 @@ def _claim_workflow_tasks(
     left: list[InstanceRow] = []
     for key in in_order(lines):
         row = tables.instances[key]
-        if _is_suspect(row) and any(some.claimed and _is_suspect(some) for some in worker.instances.values()):
+        if _is_suspect(row) and not may_take(row.lost, _losses_of_suspects(worker)):
             left.append(row)
             continue
         tasks.append(lease_instance(tables, worker, row, now))
@@ -79,6 +79,10 @@ def _claim_workflow_tasks(
     for row in left:
         tables.place_instance(row, now)
     return tuple(tasks), bool(left)
+
+
+def _losses_of_suspects(worker: WorkerRow) -> list[int]:
+    return [row.lost for row in worker.instances.values() if row.claimed and _is_suspect(row)]
 
 
 def _is_suspect(row: InstanceRow) -> bool:

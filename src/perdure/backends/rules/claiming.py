@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from perdure.backends.admission import admit, next_permit_at
-from perdure.backends.endings import LOSSES_OF_A_SUSPECT
+from perdure.backends.endings import LOSSES_OF_A_SUSPECT, may_take
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.rules.handback import promote_activities
 from perdure.backends.rules.leasing import free_permits, lease_activities, lease_instance
@@ -96,30 +96,30 @@ def _due_instances(unit: Unit, transition: ClaimTasks, slots: int) -> Iterator[I
 
 
 class _Suspects:
-    """Those that may take their workers with them: a worker has one at a time."""
+    """Those that may take their workers with them: a worker has few at a time."""
 
     def __init__(self, unit: Unit, worker_key: int) -> None:
         self._unit = unit
         self._worker_key = worker_key
-        self._has_one: bool | None = None
+        self._held: list[int] | None = None
         self.are_left = False
 
     def admit(self, row: InstanceRow) -> bool:
         if row.lost < LOSSES_OF_A_SUSPECT:
             return True
-        if self._has_one is None:
-            self._has_one = self._is_at_one()
-        if self._has_one:
+        if self._held is None:
+            self._held = self._losses_of_held()
+        if not may_take(row.lost, self._held):
             self.are_left = True
             return False
-        self._has_one = True
+        self._held.append(row.lost)
         return True
 
-    def _is_at_one(self) -> bool:
+    def _losses_of_held(self) -> list[int]:
         claimed = self._unit.tables.claimed_of_worker(self._worker_key)
         self._unit.prefetch((), claimed, ())
         rows = (self._unit.instance(key) for key in claimed)
-        return any(row is not None and row.lost >= LOSSES_OF_A_SUSPECT for row in rows)
+        return [row.lost for row in rows if row is not None and row.lost >= LOSSES_OF_A_SUSPECT]
 
 
 def _claim_activities(unit: Unit, transition: ClaimTasks) -> tuple[ActivityTask, ...]:

@@ -50,7 +50,7 @@ class Script:
     def __init__(self, store: StoreUnderTest, seed: int) -> None:
         self.store = store
         self.log: list[str] = []
-        self._ids = store.neighbours
+        self._ids = store.neighbours[:5]
         self._dice = random.Random(seed)
         self._workers: list[PlayedWorker] = []
         self._held: list[tuple[PlayedWorker, WorkflowTask]] = []

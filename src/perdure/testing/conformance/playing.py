@@ -80,7 +80,7 @@ class StoreUnderTest:
         unit_seconds: float = 1.0,
         is_clock_manual: bool = True,
         count_rows: Callable[[], Awaitable[int]] | None = None,
-        neighbours: Sequence[str] = ("a", "b", "c", "d", "e"),
+        neighbours: Sequence[str] = tuple("abcdefghi"),
     ) -> None:
         self.backend = backend
         self.unit_seconds = unit_seconds
