@@ -60,7 +60,10 @@ class Orchestrator(Client):
         **settings: Unpack[WorkerSettings],
     ) -> None:
         super().__init__(store, app, keep_keys=keep_keys, clock=clock)
-        self._worker = Worker(self._store, app, clock=clock, **settings)
+        self._worker = self._make_worker(app, clock, settings)
+
+    def _make_worker(self, app: App, clock: Clock | None, settings: WorkerSettings) -> Worker:
+        return Worker(self._store, app, clock=clock, **settings)
 
     @property
     def worker(self) -> Worker:

@@ -175,3 +175,8 @@ def activity_context() -> ActivityContext:
 def set_current(context: ActivityContext) -> contextvars.Token[ActivityContext]:
     """Make `context` what activity_context() finds, in the current contextvars context."""
     return _current.set(context)
+
+
+def reset_current(token: contextvars.Token[ActivityContext]) -> None:
+    """Take back what `set_current` did."""
+    _current.reset(token)

@@ -119,4 +119,5 @@ def warn_of_unfinished(core: Core) -> None:
             core.task.workflow,
             core.task.instance_id,
             ", ".join(unfinished[:10]) + (f" and {len(unfinished) - 10} more" if len(unfinished) > 10 else ""),
+            extra={"unfinished_activities": unfinished},
         )

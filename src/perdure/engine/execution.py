@@ -24,6 +24,7 @@ from perdure.engine.ending import closing_of, end_of, leave_updates, warn_of_unf
 from perdure.engine.limits import Limits
 from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine, is_same_call
 from perdure.engine.runtime import ExecutionRuntime
+from perdure.engine.whereabouts import Place, places_of
 from perdure.errors import HistoryTooLong, StoreCorrupt
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import (
@@ -152,6 +153,10 @@ class Execution:
         published, core.published = core.published, None
         timer = core.next_timer() if core.timers else None
         return checkpoint.build(None if timer is None else timer.due_at, published or {})
+
+    def places(self) -> Sequence[Place]:
+        """Where its tasks are, between two events."""
+        return places_of(self._core)
 
     def query(self, name: str, arguments: bytes) -> Reply:
         """What the workflow's handler says, between two events. Afterwards it may be `is_tainted`."""

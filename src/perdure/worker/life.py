@@ -17,9 +17,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from perdure.engine.whereabouts import Place
 from perdure.errors import StoreError
 from perdure.model.reply import Query, Reply
 from perdure.model.task import ActivityTask
@@ -229,6 +230,11 @@ class Life:
     def ask(self, instance_id: str, query: Query) -> asyncio.Future[Reply] | None:
         """Ask an execution that is in memory under a lease that holds; None if it isn't."""
         return self.answering.ask(instance_id, query) if self._keeper.is_held else None
+
+    def places(self, instance_id: str) -> Sequence[Place]:
+        """Where the execution is that is in memory; nowhere if there is none."""
+        seat = self._executions.find(instance_id)
+        return () if seat is None or seat.execution is None or seat.is_busy else seat.execution.places()
 
     async def _serve(self, served: Callable[[LifeEnd], None]) -> None:
         async with self._group as group:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.backends.connect import connect
 from perdure.backends.protocol import Backend
 from perdure.clock import Clock, SystemClock
 from perdure.engine.limits import Limits
+from perdure.engine.whereabouts import Place
 from perdure.errors import ConfigurationError
 from perdure.model.options import Duration
 from perdure.model.reply import Query, Reply
@@ -167,9 +169,18 @@ class Worker:
         life = None if self._lives is None else self._lives.serving
         return None if life is None else life.ask(instance_id, query)
 
+    def _places(self, instance_id: str) -> Sequence[Place]:
+        """Where the execution is that is in memory here; nowhere if there is none."""
+        life = None if self._lives is None else self._lives.serving
+        return () if life is None else life.places(instance_id)
+
     async def _run_on(self) -> None:
         with frozen_heap():
             await self._wait_for_end()
+
+    def _entered_activities(self) -> AbstractAsyncContextManager[Mapping[str, Activity[..., Any]]]:
+        """All that it can run, by name, until the worker ends."""
+        return entered_lifespan(self._app)
 
     async def _wait_for_end(self) -> None:
         task = self._task
@@ -188,7 +199,7 @@ class Worker:
             if self._is_store_ours:
                 await self._backend.open()
                 stack.push_async_callback(self._backend.close)
-            activities = await stack.enter_async_context(entered_lifespan(self._app))
+            activities = await stack.enter_async_context(self._entered_activities())
             stack.enter_context(patient_collector())
             threads = Threads(self.options.activity_threads, f"perdure-activity-{self.name}")
             stack.callback(threads.close)

@@ -1,0 +1,1 @@
+"""Testing workflows in milliseconds: `WorkflowTester`."""
