@@ -54,6 +54,7 @@ class TestList:
             (["--id-contains", "ai"], ["waits", "failed"]),
             (["--tag", "team=red"], ["done"]),
             (["--tag", "team=blue"], []),
+            (["--app-version", "7"], []),
             (["--created-from", "2100-01-01"], []),
             (["--created-to", "2100-01-01"], ["waits", "failed", "done"]),
             (["--suspended"], ["waits"]),

@@ -149,3 +149,18 @@ async def test_a_schedule_that_no_worker_has_seen_shows_what_was_asked_for(store
         status = await schedule.status()
     assert (status.schedule.overlap, status.workflow, status.started) == ("queue", "report", 0)
     assert status.next_due_at is None
+
+
+async def test_w12_a_schedule_belongs_to_no_version_of_the_code(store_url: str) -> None:
+    """Else it would stop without a word when the last worker for the version that made it is gone."""
+    old = App(workflows=[report, patient], version="1")
+    new = App(workflows=[report, patient], version="2")
+    async with Client(store_url, old) as client:
+        await client.schedule(Schedule("reports", every=HOUR), report, "north")
+
+    async with Orchestrator(store_url, new, versions=["2"]) as client:
+        schedule = await client.schedule(due_soon(), report, "south")
+        status = await until(schedule, started=1)
+        run = status.recent[0].instance_id
+        assert str(await client.result(run)).startswith("south")
+        assert (await client.info(run)).version == "2"

@@ -86,6 +86,7 @@ def worker(app_target: str, store: str | None, processes: int, **options: Any) -
 @click.option("--id-prefix", metavar="TEXT", help="Whose id begins so.")
 @click.option("--id-contains", metavar="TEXT", help="Whose id holds this.")
 @click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="With this tag; may be repeated.")
+@click.option("--app-version", "version", metavar="TEXT", help="Started with App(version=TEXT).")
 @click.option("--created-from", type=click.DateTime(), help="From this time on, in UTC.")
 @click.option("--created-to", type=click.DateTime(), help="Before this time, in UTC.")
 @click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance.")

@@ -22,6 +22,8 @@ class Filters(TypedDict, total=False):
     queue: str
     id_prefix: str
     id_contains: str
+    version: str
+    """App(version=) of the process that started it."""
     created_from: datetime
     created_to: datetime
     ended_to: datetime

@@ -15,7 +15,7 @@ from perdure.client.refusals import check_taken
 from perdure.client.starting import already_exists, check_registered, creation, signal_received
 from perdure.clock import Clock, Micros, random_id
 from perdure.model.event import Sent
-from perdure.model.names import check_name
+from perdure.model.names import OWN_NAMES, OWN_VERSION, check_name
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.propagation import Propagation
 from perdure.serialization.payloads import Payloads
@@ -53,13 +53,12 @@ class Sending:
     ) -> str:
         """The id of the instance."""
         check_registered(self._app, definition)
-        version = None if self._app is None else self._app.version
         asked = creation(
             definition,
             args,
             kwargs,
             payloads=self._payloads,
-            version=version,
+            version=self._version_of(definition),
             headers=self.headers(),
             clock=self._clock,
         )
@@ -67,6 +66,11 @@ class Sending:
         if isinstance(found, Existing):
             await self._use_existing(way, store, definition, asked, found)
         return asked.instance_id
+
+    def _version_of(self, definition: Workflow[..., Any]) -> str | None:
+        if definition.name.startswith(OWN_NAMES):
+            return OWN_VERSION
+        return None if self._app is None else self._app.version
 
     def headers(self) -> dict[str, str]:
         """What propagators have an instance carry that is started here."""

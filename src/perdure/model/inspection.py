@@ -24,6 +24,8 @@ class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
     queue: str | None = None
     id_prefix: str | None = None
     id_contains: str | None = None
+    version: str | None = None
+    """App(version=) at its start."""
     created_from: datetime | None = None
     created_to: datetime | None = None
     ended_to: datetime | None = None

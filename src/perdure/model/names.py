@@ -8,6 +8,8 @@ LONGEST = 255
 DEFAULT_QUEUE = "default"
 OWN_NAMES = "perdure:"
 """So begin the names of workflows that are perdure's own."""
+OWN_VERSION = "perdure"
+"""The version of their instances. They are of no version of the user's code, so every worker may have them."""
 
 
 def check_name(value: str, what: str) -> str:

@@ -16,15 +16,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how fast a failed activity or sub-workflow is tried again.
 
     Attempt n + 1 begins `initial_interval * backoff_coefficient ** (n - 1)` after attempt n failed, at most
-    `max_interval`, lengthened or shortened at random by up to the share `jitter`. `max_attempts` counts the first
-    attempt; None is without end. `non_retryable` holds exception classes, or their qualified names, whose instances
-    (subclasses included, anywhere in the cause chain) end it at once, as `PermanentError` always does.
+    `max_interval`, lengthened or shortened at random by up to the share `jitter`; both are timedeltas, or seconds.
+    `max_attempts` counts the first attempt; None is without end. `non_retryable` holds exception classes, or their
+    qualified names, whose instances (subclasses included, anywhere in the cause chain) end it at once, as
+    `PermanentError` always does.
     """
 
     max_attempts: int | None = 3
-    initial_interval: timedelta = timedelta(seconds=1)
+    initial_interval: timedelta | float = timedelta(seconds=1)
     backoff_coefficient: float = 2.0
-    max_interval: timedelta = timedelta(minutes=1)
+    max_interval: timedelta | float = timedelta(minutes=1)
     jitter: float = 0.1
     non_retryable: tuple[type[BaseException] | str, ...] = ()
 
@@ -33,7 +34,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"max_attempts is {self.max_attempts}: use 1 for a single attempt, None for no end"
             )
-        if self.initial_interval < timedelta(0) or self.max_interval < timedelta(0):
+        if min(duration_micros(self.initial_interval), duration_micros(self.max_interval)) < 0:
             raise ConfigurationError("initial_interval and max_interval can't be negative")
         if self.backoff_coefficient < 1:
             raise ConfigurationError(f"backoff_coefficient is {self.backoff_coefficient}: it must be at least 1")

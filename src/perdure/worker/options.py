@@ -12,7 +12,7 @@ import msgspec
 from perdure.clock import random_id
 from perdure.engine.limits import Limits
 from perdure.errors import ConfigurationError
-from perdure.model.names import DEFAULT_QUEUE, check_name
+from perdure.model.names import DEFAULT_QUEUE, OWN_VERSION, check_name
 from perdure.model.options import Duration
 
 _LEASE_SECONDS = 20.0
@@ -101,7 +101,7 @@ def _versions(given: Iterable[str]) -> frozenset[str]:
         raise ConfigurationError(
             "versions is empty: the worker would claim nothing; leave it out to claim every version"
         )
-    return versions
+    return versions | {OWN_VERSION}
 
 
 def _count(given: int | None, default: int, what: str, instead: str, *, least: int = 1) -> int:

@@ -136,6 +136,7 @@ def _tests(where: InstanceFilter) -> list[Callable[[InstanceRow], bool]]:
         (where.queue, lambda row: row.queue == where.queue),
         (where.id_prefix, lambda row: row.instance_id.startswith(where.id_prefix or "")),
         (where.id_contains, lambda row: (where.id_contains or "") in row.instance_id),
+        (where.version, lambda row: row.version == where.version),
         (created_from, lambda row: created_from is None or row.created_at >= created_from),
         (created_to, lambda row: created_to is None or row.created_at < created_to),
         (ended_to, lambda row: ended_to is None or (row.ended_at is not None and row.ended_at < ended_to)),

@@ -67,6 +67,7 @@ _TESTS: dict[str, Callable[[Any], Accepts]] = {
     "queue": lambda name: lambda row: row.queue == name,
     "id_prefix": lambda prefix: lambda row: row.instance_id.startswith(prefix),
     "id_contains": lambda part: lambda row: part in row.instance_id,
+    "version": lambda version: lambda row: row.version == version,
     "created_from": _created_from,
     "created_to": _created_before,
     "ended_to": _ended_before,

@@ -66,6 +66,7 @@ _CONDITIONS: dict[str, Callable[[Any], Condition]] = {
     "queue": _equals("queue"),
     "id_prefix": _prefix,
     "id_contains": lambda part: Condition("{contains}", (part,)),
+    "version": _equals("version"),
     "created_from": _time("created_at", ">="),
     "created_to": _time("created_at", "<"),
     "ended_to": _ended_before,

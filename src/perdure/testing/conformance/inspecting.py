@@ -118,6 +118,17 @@ class Listing:
         assert await ids(store, tags={"a.b": "x'y", 'q"[0]': "é"}) == ["odd"]
         assert len(await ids(store, tags={})) == 4
 
+    async def test_by_version(self, store: StoreUnderTest) -> None:
+        """W12: which instances of the old code are left."""
+        worker = await store.worker()
+        await store.finished(worker, "ended")
+        await store.create("old", version="1")
+        await store.create("new", version="2")
+        await store.create("newer", version="21")
+        assert await ids(store, version="1") == ["old"]
+        assert await ids(store, version="2", states=frozenset({State.RUNNING})) == ["new"]
+        assert await ids(store, version="3") == []
+
     async def test_by_parent_stuck_and_suspended(self, store: StoreUnderTest) -> None:
         worker = await store.worker()
         await store.create("parent")

@@ -23,6 +23,7 @@ from perdure.testing.conformance.lapsing import Lapsing, TimingOut
 from perdure.testing.conformance.moving import Moving, Sealing
 from perdure.testing.conformance.sub_workflows import ClosingParents, Messaging, SubWorkflows
 from perdure.testing.conformance.submitting import Submitting
+from perdure.testing.conformance.suspecting import Suspecting
 from perdure.testing.conformance.untaken_first_steps import UntakenFirstSteps
 from perdure.testing.conformance.waiting import Threads, WaitingForTheEnd, WaitingForWork
 
@@ -39,6 +40,7 @@ class ConformanceSuite(
     LimitingQueues,
     Attempting,
     Lapsing,
+    Suspecting,
     TimingOut,
     Administering,
     Continuing,
