@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest without-cache other-pythons services test-all check lint layers mypy pyright bench soak clean
+.PHONY: help demo test pytest without-cache other-pythons services test-all check lint layers mypy pyright docs dist bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -46,7 +46,7 @@ services: ## start private servers of all stores and print their URLs; scripts/s
 	@scripts/services start
 
 test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
-	@scripts/services run -- scripts/on_pythons --all -q $(SHARED_OUT) --ignore=tests/typing
+	@scripts/services run -- scripts/on_pythons --all -q $(SHARED_OUT) --ignore=tests/typing --ignore=tests/release
 
 check: lint layers mypy pyright ## lint, layers and types only
 
@@ -58,12 +58,20 @@ layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/import-linter > $(VENV)/layers.txt || { cat $(VENV)/layers.txt; exit 1; }
 
 mypy: $(VENV)/installed-dev
-	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) scripts/debian_unstable.py scripts/public_types.py scripts/servers
+	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) docs scripts/debian_unstable.py scripts/public_types.py scripts/servers
 
 pyright: export PATH := $(abspath $(BIN)):$(PATH)
 pyright: $(VENV)/installed-dev
 	@pyright > $(VENV)/pyright.txt || { cat $(VENV)/pyright.txt; exit 1; }
 	@$(BIN)/python scripts/public_types.py
+
+docs: $(VENV)/installed-dev ## the site, in build/site
+	@$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
+
+dist: $(VENV)/installed-dev ## wheel and source distribution, tried out, in dist/
+	@$(PYTEST) -q tests/release/test_distributions.py
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
 
 bench: $(VENV)/installed-dev ## every store beside its peers, some 25 minutes; figures and plot go to build/
 	@mkdir -p build

@@ -43,6 +43,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_RETRY = RetryPolicy(max_attempts=1)
+"""One attempt."""
 
 
 class StoredRetry(msgspec.Struct, frozen=True, array_like=True):

@@ -1,9 +1,10 @@
 """What every store promises, as tests that any store can be put under.
 
-A store plugs in with a fixture in a file of its own:
+A store plugs in with a fixture in a file of its own::
 
     import pytest
     from perdure.testing.conformance import ConformanceSuite, ManualClock, StoreUnderTest
+
 
     class TestMyStore(ConformanceSuite):
         @pytest.fixture
