@@ -57,4 +57,4 @@ app = App(workflows=[ledger], activities=[stamp])
 
 
 if __name__ == "__main__":
-    asyncio.run(Worker(sys.argv[1], app, lease=2, grace=1).run_forever())
+    asyncio.run(Worker(sys.argv[1], app, lease=2, grace=1, max_activities=20).run_forever())

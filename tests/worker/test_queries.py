@@ -13,17 +13,13 @@ from perdure.backends.memory.backend import MemoryBackend
 from perdure.backends.protocol import Backend
 from perdure.client.client import Client
 from perdure.client.handle import Handle
-from perdure.clock import SystemClock
-from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
 from perdure.errors import ConfigurationError, HandlerNotFound, InstanceNotFound, NotAnswered, QueryFailed
-from perdure.model.transition import CompleteWorkflowTask
+from perdure.model.transition import ClaimTasks, CompleteWorkflowTask
 from perdure.orchestrator import Orchestrator
-from perdure.worker.answering import Answering
 from perdure.worker.worker import Worker
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
-from tests.engine.harness import Run, act
 from tests.worker.asked import Account, NoCover, app, bank, go_on, rounds
 from tests.worker.support import Watched, as_backend, until_async
 
@@ -184,6 +180,24 @@ async def test_an_execution_in_memory_is_asked_without_the_store(watched: Watche
 
 
 @pytest.mark.needs_cache
+async def test_an_execution_that_has_gone_on_elsewhere_isnt_asked(memory: MemoryBackend, watched: Watched) -> None:
+    """An operator takes it from a worker, which isn't told, and another one goes on with it for a while."""
+
+    def hold(transition: object) -> Any:
+        return asyncio.Event().wait() if isinstance(transition, ClaimTasks) else None
+
+    async with Client(memory) as client, Orchestrator(as_backend(watched), app) as orchestrator:
+        handle = await opened(client)
+        watched.hold = hold
+        await handle.suspend()
+        async with Worker(memory, app):
+            await handle.resume()
+            await handle.update(Account.pay, 7)
+        assert await handle.query(Account.balance) == 12
+        assert await orchestrator.handle(handle.instance_id, bank).query(Account.balance) == 12
+
+
+@pytest.mark.needs_cache
 async def test_an_answer_tells_of_what_is_durable(watched: Watched) -> None:
     """Workflow code runs a step ahead of the store; nobody sees it before it is written."""
     is_held, may_go = asyncio.Event(), asyncio.Event()
@@ -224,48 +238,3 @@ async def test_a_query_that_changes_something_costs_the_execution_in_memory(memo
             await handle.query("set")
         assert await handle.query("is_set") is False
         assert await handle.update("touch") == 0
-
-
-async def test_long_histories_are_replayed_in_slices(memory: MemoryBackend) -> None:
-    """Others have their turn of the loop meanwhile, however many histories are replayed."""
-
-    class Slow(SystemClock):
-        seconds = 0.0
-
-        def monotonic(self) -> float:
-            self.seconds += 0.0005
-            return self.seconds
-
-    async def long(ctx: Context) -> None:
-        for _ in range(500):
-            await act(ctx, "a")
-
-    run = Run(long)
-    for number in range(1, 401):
-        run.complete(number)
-    answering = Answering(
-        memory,
-        1,
-        run.app,
-        cast("Any", None),
-        limits=Limits(),
-        clock=Slow(),
-        spawn=cast("Any", None),
-        logger=cast("Any", None),
-    )
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    executions = [run.execution, Execution(run._task(), run.definition, run.app), run._new()]
-    await asyncio.gather(*(answering._replay(each, run.history) for each in executions[1:]))
-    counting.cancel()
-    assert turns > 2 * 401 / 5
-    assert {each.position for each in executions} == {len(run.history)}
-    for each in executions:
-        each.close()

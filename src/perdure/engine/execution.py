@@ -102,7 +102,7 @@ class Execution:
         return self._core.waits_for_instance
 
     def replay(self, events: Sequence[Event]) -> None:
-        """Go through a stored history, from its first event. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
+        """Go on through a stored history, of which `events` come next. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
         for _ in self.replaying(events):
             pass
 
@@ -110,7 +110,7 @@ class Execution:
         """`replay` with a pause after each applied event."""
         core = self._core
         core.is_replaying = True
-        index = 0
+        begin, index = self.position, 0
         while index < len(events):
             event = events[index]
             following = index + 1
@@ -119,13 +119,14 @@ class Execution:
                     events[following], (AppliedEvent, AdministrativeEvent)
                 ):
                     following += 1
-                self.position = index + 1
+                self.position = begin + index + 1
                 self._replay_one(event, list(events[index + 1 : following]))
             elif not isinstance(event, AdministrativeEvent):
                 raise StoreCorrupt(
-                    f"history of {self.instance_id!r}: event {index} ({type(event).__name__}) follows nothing"
+                    f"history of {self.instance_id!r}: event {begin + index} ({type(event).__name__}) follows nothing"
                 )
-            index = self.position = following
+            index = following
+            self.position = begin + index
             yield
         core.published = None
         core.is_replaying = False

@@ -1,43 +1,30 @@
-"""Answers queries: from the execution in memory where there is one, else from its history.
+"""Answers queries: from the execution in memory where there is one, else from its history (replicas.py).
 
-- An answer tells of what is durable: an execution in memory is asked between its steps, when the last one is.
-- A query delays the rest by its own run at most: one is answered in a turn of the loop, and a history is replayed in slices of a
-  millisecond, one slice in a turn, whatever the number and length of the histories; a busy loop is left alone for as long.
-- What is made from history is for reading: it has no lease, issues nothing, and is closed when it has answered. So instances that
-  have ended, or are stuck, can be asked too.
+- An answer tells of what is durable: an execution in memory is asked between its steps, when the last one is, and if the store
+  has no more of it.
+- A query delays the rest by its own run at most: one is answered in a turn of the loop.
+- Instances that have ended, or are stuck, can be asked too: what is made from history is for reading.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from perdure.app import App
 from perdure.backends.protocol import Backend, Question
-from perdure.clock import Clock, to_micros
 from perdure.engine.execution import Execution
-from perdure.engine.limits import Limits
 from perdure.errors import InstanceNotFound, StoreCorrupt, StoreError
-from perdure.model.event import Event
 from perdure.model.instance import Instance
-from perdure.model.reply import AskAgain, Query, Reply, Unreadable
-from perdure.model.task import WorkflowTask
-from perdure.serialization.failures import to_failure
+from perdure.model.reply import Query, Reply
 from perdure.serialization.replies import decode_query, encode_reply
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.executions import Executions
+from perdure.worker.replicas import Replicas, Tell
 
-_LONGEST_WAIT_SECONDS = 10.0
-"""Questions are short-lived, and told of: this is for one whose notice was lost."""
-_SLICE_SECONDS = 0.001
-_BUSY_SECONDS = 0.0005
-_AT_ONCE = 4
-"""Histories in memory for queries."""
-_PAGE = 1000
-
-Tell = Callable[[Reply], object]
+_LONGEST_WAIT_SECONDS = 60.0
+"""Questions are told of, and again by housekeeping."""
 
 
 class Answering:
@@ -47,25 +34,19 @@ class Answering:
         self,
         backend: Backend,
         worker_key: int,
-        app: App,
         executions: Executions,
+        replicas: Replicas,
         *,
-        limits: Limits,
-        clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         logger: logging.Logger,
     ) -> None:
         self._backend = backend
         self._worker_key = worker_key
-        self._app = app
         self._executions = executions
-        self._limits = limits
-        self._clock = clock
+        self._replicas = replicas
         self._spawn = spawn
         self._logger = logger
         self._backoff = Backoff(logger, "looking for questions")
-        self._places = asyncio.Semaphore(_AT_ONCE)
-        self._turn = asyncio.Lock()
         self.is_stopped = False
         """Set it, and no more questions are taken."""
 
@@ -114,88 +95,27 @@ class Answering:
         self._answer(question.instance_id, query, lambda reply: self.send(question.question_id, reply))
 
     def _answer(self, instance_id: str, query: Query, tell: Tell) -> None:
-        ends_at = self._clock.monotonic() + query.seconds
+        if self._executions.find(instance_id) is None:
+            self._replicas.ask(instance_id, query, tell)
+        else:
+            self._spawn(self._ask_in_memory(instance_id, query, tell))
+
+    async def _ask_in_memory(self, instance_id: str, query: Query, tell: Tell) -> None:
+        try:
+            instance = await self._backend.read_instance(instance_id)
+        except (InstanceNotFound, StoreError):
+            instance = None
 
         def ask(execution: Execution | None) -> None:
-            if execution is None:
-                self._spawn(self._answer_from_history(instance_id, query, ends_at, tell))
+            if execution is None or instance is None or _is_behind(execution, instance):
+                self._replicas.ask(instance_id, query, tell)
             else:
                 tell(execution.query(query.name, query.arguments))
 
         self._executions.ask_between_steps(instance_id, ask)
 
-    # --- from history
 
-    async def _answer_from_history(self, instance_id: str, query: Query, ends_at: float, tell: Tell) -> None:
-        async with self._places:
-            if self._clock.monotonic() >= ends_at:
-                return
-            try:
-                tell(await self._read_and_ask(instance_id, query))
-            except HOPELESS:
-                raise
-            except InstanceNotFound:
-                return  # it was removed meanwhile, as its asker will find
-            except StoreError as problem:
-                self._logger.warning("a query of %s isn't answered: %s", instance_id, problem)
-
-    async def _read_and_ask(self, instance_id: str, query: Query) -> Reply:
-        instance = await self._backend.read_instance(instance_id)
-        definition = self._app.workflows.get(instance.workflow)
-        if definition is None:  # continue-as-new went on as one that other workers know
-            return AskAgain()
-        events = await self._read_history(instance)
-        execution = Execution(_task_of(instance), definition, self._app, limits=self._limits, outlasts_end=True)
-        try:
-            await self._replay(execution, events)
-            return execution.query(query.name, query.arguments)
-        except Exception as problem:  # what makes an instance stuck
-            return Unreadable(to_failure(problem, self._app.payloads))
-        finally:
-            execution.close()
-
-    async def _read_history(self, instance: Instance) -> Sequence[Event]:
-        events: list[Event] = []
-        while True:
-            page = await self._backend.read_history(
-                instance.instance_id, execution_id=instance.execution_id, after=len(events) - 1, limit=_PAGE
-            )
-            events += [each.event for each in page]
-            if len(page) < _PAGE:
-                return events
-
-    async def _replay(self, execution: Execution, events: Sequence[Event]) -> None:
-        replaying, clock = execution.replaying(events), self._clock
-        while True:
-            async with self._turn:
-                ends_at = clock.monotonic() + _SLICE_SECONDS
-                for _ in replaying:
-                    if clock.monotonic() >= ends_at:
-                        break
-                else:
-                    return
-                # With the turn: the others' slices are for later.
-                await asyncio.sleep(0)
-                if clock.monotonic() - ends_at > _BUSY_SECONDS:  # the loop has other work, which takes many turns
-                    await asyncio.sleep(_SLICE_SECONDS)
-
-
-def _task_of(instance: Instance) -> WorkflowTask:
-    """The instance as its worker would have it, without a lease."""
-    return WorkflowTask(
-        instance_key=0,
-        instance_id=instance.instance_id,
-        execution_id=bytes.fromhex(instance.execution_id),
-        workflow=instance.workflow,
-        queue=instance.queue,
-        priority=instance.priority,
-        version=instance.version,
-        parent=instance.parent,
-        token=0,
-        position=instance.history_length,
-        history_bytes=instance.history_bytes,
-        now=to_micros(instance.updated_at),
-        pending=(),
-        created_at=to_micros(instance.created_at),
-        deadline_at=None if instance.deadline_at is None else to_micros(instance.deadline_at),
-    )
+def _is_behind(execution: Execution, instance: Instance) -> bool:
+    """Whether it has gone on elsewhere: an operator may take an instance from its worker, which isn't told."""
+    is_same = execution.execution_id.hex() == instance.execution_id
+    return not is_same or execution.position < instance.history_length

@@ -74,6 +74,10 @@ class Executions:
         """Instances that are being worked on; the others wait for something to happen."""
         return len(self._seats) - len(self._idle) + self._coming
 
+    @property
+    def has_steps(self) -> bool:
+        return len(self._seats) > len(self._idle)
+
     def keep_places(self, count: int) -> None:
         """For instances that are on their way: claimed, or created with their first step."""
         self._coming += count
@@ -156,9 +160,8 @@ class Executions:
         self.is_retiring = self.is_over = True
         for seat in self._seats.values():
             seat.unload()
-        self._seats.clear()
-        self._by_id.clear()
-        self._idle.clear()
+        for places in (self._seats, self._by_id, self._idle):
+            places.clear()
         self._note_rest()
 
     async def wait_for_rest(self) -> None:
@@ -381,10 +384,7 @@ class Executions:
         self._send_alone(step.results)
 
     def _apart(self, seat: Seat, slow: Callable[[], Awaitable[object]]) -> None:
-        """Do something that takes its time; the seat goes on afterwards, unless that has given it another step.
-
-        It is begun before what is asked for after this call: a lease goes back before the results are sent alone.
-        """
+        """Do what takes its time, begun before all that is asked for later; then the seat goes on, unless that gave it a step."""
         self._links.spawn(self._then_advance(seat, slow))
 
     async def _then_advance(self, seat: Seat, slow: Callable[[], Awaitable[object]]) -> None:

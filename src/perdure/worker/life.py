@@ -39,6 +39,7 @@ from perdure.worker.links import Links
 from perdure.worker.poller import Poller, Workplace
 from perdure.worker.possessions import Possessions
 from perdure.worker.recording import EndRecorder
+from perdure.worker.replicas import Replicas
 from perdure.worker.shortcuts import Shortcuts
 from perdure.worker.shortcuts import Surroundings as ShortcutSurroundings
 from perdure.worker.stepping import Stepper
@@ -133,19 +134,26 @@ class Life:
             ),
             logger=has.logger,
         )
+        self._replicas = self._make_replicas()
         self.answering = Answering(
-            has.backend,
-            self._key,
-            has.app,
-            self._executions,
-            limits=has.options.limits,
-            clock=has.clock,
-            spawn=self._spawn,
-            logger=has.logger,
+            has.backend, self._key, self._executions, self._replicas, spawn=self._spawn, logger=has.logger
         )
         backlog = Backlog(has.options.max_activities)
         self._poller = self._make_poller(backlog)
         self.shortcuts = self._make_shortcuts(backlog)
+
+    def _make_replicas(self) -> Replicas:
+        has = self._has
+        return Replicas(
+            has.backend,
+            has.app,
+            limits=has.options.limits,
+            most_kept=has.options.cache_size,
+            has_steps=lambda: self._executions.has_steps,
+            clock=has.clock,
+            spawn=self._spawn,
+            logger=has.logger,
+        )
 
     def _surroundings(self) -> Surroundings:
         has = self._has
@@ -359,6 +367,7 @@ class Life:
         self._hand_back.is_stopped = True
         self._activities.stop_all(Cause.LEASE_LOST)
         self._executions.drop_all()
+        self._replicas.drop_all()
 
     def _uncertain(self) -> None:
         """An answer was lost that may have leased something to this worker."""

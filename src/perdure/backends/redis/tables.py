@@ -288,7 +288,8 @@ class RedisTables:
         return list(waiting.items())
 
     def look_round(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> House:
-        return House(is_untidy=True, lapses_at=self._workers.glance())
+        lapses_at, asked_at = self._workers.glance()
+        return House(is_untidy=True, lapses_at=lapses_at, has_questions=asked_at is not None)
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         for member in self.buffer.members(Span(self.keys.receipts, high=now, limit=_AT_ONCE)):

@@ -78,11 +78,13 @@ class Workers:
     def all_workers(self) -> list[int]:
         return sorted(map(unpack, self._buffer.get_all(self._keys.workers)))
 
-    def glance(self) -> Micros | None:
-        """At all that housekeeping looks at; mostly nothing is due anywhere. Gives when the first lease lapses."""
+    def glance(self) -> tuple[Micros | None, Micros | None]:
+        """At all that housekeeping looks at; mostly nothing is due anywhere. Gives when the first lease lapses, and the first of
+        the questions that nobody has taken."""
         keys = self._keys
-        times = (keys.alive, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry)
-        return self._buffer.glance((*times, keys.outbox_due, keys.received_due))[0]
+        times = (keys.alive, keys.asked, keys.dead, keys.expiring, keys.deadlines, keys.receipts, keys.questions_expiry)
+        lapses_at, asked_at, *_ = self._buffer.glance((*times, keys.outbox_due, keys.received_due))
+        return lapses_at, asked_at
 
     def leases_of_dead(self, since: Micros) -> list[int]:
         return list(self._holding(map(unpack, self._buffer.members(Span(self._keys.dead)))))

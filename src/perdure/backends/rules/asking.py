@@ -1,9 +1,12 @@
 """Questions to the worker that has an execution in memory, and their answers. Nothing of it outlives the asker.
 
-What nobody holds is any worker's who could: one of them, by chance, is told; whoever looks first takes the question.
+What nobody holds is any worker's who could: one of them is told, the same one each time, who may have a replica by then; whoever
+looks first takes the question.
 """
 
 from __future__ import annotations
+
+from binascii import crc32
 
 from perdure.backends.protocol import Question
 from perdure.backends.rows import InstanceRow
@@ -14,7 +17,7 @@ from perdure.clock import Micros
 def post(unit: Unit, question_id: bytes, instance_id: str, request: bytes, keep: Micros) -> bool:
     """Put the question before a worker. False if there is none for it."""
     row = unit.instance_by_id(instance_id)
-    worker = None if row is None else row.worker or _somebody(unit, row, question_id)
+    worker = None if row is None else row.worker or _somebody(unit, row)
     if worker is None:
         return False
     unit.tables.insert_question(Question(question_id, instance_id, request), unit.now + keep)
@@ -28,14 +31,14 @@ def expect(unit: Unit, question_id: bytes, keep: Micros) -> bool:
     return True
 
 
-def _somebody(unit: Unit, row: InstanceRow, question_id: bytes) -> int | None:
+def _somebody(unit: Unit, row: InstanceRow) -> int | None:
     unit.flush()
     able: list[int] = []
-    for key in unit.tables.all_workers():
+    for key in sorted(unit.tables.all_workers()):
         start = unit.worker(key)
         if start is not None and start.serves(row.queue, row.workflow, row.version):
             able.append(key)
-    return able[question_id[0] % len(able)] if able else None
+    return able[crc32(row.instance_id.encode()) % len(able)] if able else None
 
 
 def take(unit: Unit, worker_key: int) -> list[Question]:

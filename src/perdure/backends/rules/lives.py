@@ -81,6 +81,8 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
     unit.flush()
     now = unit.now
     house = unit.tables.look_round(now, died_since=now - _LAST_WORDS, workers_before=now - DEAD_WORKERS_KEPT)
+    if house.has_questions:  # told already, but not everybody hears, and not everybody who does can answer
+        unit.wakes.questions.update(unit.tables.all_workers())
     if not lost_workers and not house.is_untidy:
         return Housekeeping(next_lapse_in=_left(unit, house))
     # First, for afterwards they would be found again, with all that this batch itself is about to end.

@@ -151,7 +151,8 @@ LOOK_ROUND = """select exists (select 1 from perdure_workers where is_alive = 1 
     or exists (select 1 from perdure_receipts where expires_at <= ?)
     or exists (select 1 from perdure_questions where expires_at <= ?)
     or exists (select 1 from perdure_workers where is_alive = 0 and (lease_until <= ? or lease_until > ?)),
-    (select min(lease_until) from perdure_workers where is_alive = 1)"""
+    (select min(lease_until) from perdure_workers where is_alive = 1),
+    exists (select 1 from perdure_questions where taken = 0 and instance_id <> '')"""
 
 # --- settings, blobs, the seal
 

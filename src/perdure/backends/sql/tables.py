@@ -217,8 +217,9 @@ class SqlTables:
         return self._first_column(sql.ACTIVITIES_OF_WORKER, worker_key)
 
     def look_round(self, now: Micros, *, died_since: Micros, workers_before: Micros) -> House:
-        is_untidy, lapses_at = self._execute(sql.LOOK_ROUND, (*[now] * 5, workers_before, died_since)).fetchone()
-        return House(bool(is_untidy), lapses_at)
+        times = (*[now] * 5, workers_before, died_since)
+        is_untidy, lapses_at, has_questions = self._execute(sql.LOOK_ROUND, times).fetchone()
+        return House(bool(is_untidy), lapses_at, bool(has_questions))
 
     def forget(self, now: Micros, *, workers_before: Micros) -> None:
         self._execute(sql.FORGET_RECEIPTS, (now,))

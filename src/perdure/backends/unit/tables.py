@@ -44,6 +44,8 @@ class House(msgspec.Struct, frozen=True):
     """Something may have to be done."""
     lapses_at: Micros | None
     """Until when the first of the living workers' leases holds."""
+    has_questions: bool
+    """That nobody has taken."""
 
 
 class WorkerRow(msgspec.Struct, frozen=True):

@@ -82,6 +82,21 @@ class Asking:
             await store.backend.answer(question.question_id, b"re " + question.request)
         assert await asyncio.wait_for(asyncio.gather(*asking), LONG / 2) == [b"re evicted", b"re ended"]
 
+    async def test_housekeeping_tells_all_of_a_question_that_nobody_has_taken(self, store: StoreUnderTest) -> None:
+        """A notice may be lost, and whoever was told may not come to it."""
+        workers = [await store.worker(f"worker-{number}") for number in range(3)]
+        await store.create("order-1")
+        for worker in workers:
+            await all_taken(worker)
+        waiting = [asyncio.create_task(is_asked(worker)) for worker in workers]
+        asking = asyncio.create_task(store.backend.ask("order-1", b"how far?", LONG))
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await store.backend.housekeep()
+        assert await asyncio.gather(*waiting) == [True] * 3
+        (question,) = await taken_by(workers[0], 1)
+        await store.backend.answer(question.question_id, b"half")
+        assert await asking == b"half"
+
     async def test_a_question_is_taken_once_whoever_could(self, store: StoreUnderTest) -> None:
         workers = [await store.worker(f"worker-{number}") for number in range(3)]
         await store.create("order-1")
