@@ -187,7 +187,16 @@ class StoreError(PerdureError):
 
 
 class StoreUnavailable(StoreError):
-    """The store couldn't be reached, or its answer was lost: whether the write took place isn't known."""
+    """The store couldn't be reached, or its answer was lost: whether the write took place isn't known.
+
+    If `is_unwritten` it is known all the same: nothing was written, and what was asked can be asked anew.
+    """
+
+    is_unwritten: bool = False
+
+    def __init__(self, message: str, *, is_unwritten: bool = False) -> None:
+        super().__init__(message)
+        self.is_unwritten = is_unwritten
 
 
 class StoreReadOnly(StoreError):

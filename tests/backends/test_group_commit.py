@@ -88,8 +88,9 @@ async def test_draining_waits_for_jobs_under_way_and_then_refuses_more() -> None
     mailbox.settle(handed[0])
     await draining
     assert answer.is_settled
-    with pytest.raises(StoreUnavailable, match="closed"):
+    with pytest.raises(StoreUnavailable, match="closed") as caught:
         await mailbox.submit("too late")
+    assert caught.value.is_unwritten
 
 
 async def test_a_cancelled_caller_disturbs_nobody() -> None:

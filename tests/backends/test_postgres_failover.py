@@ -90,8 +90,9 @@ async def test_a_store_that_was_written_before_may_be_again(url: str, administer
     await demote(administer)
 
     for _ in range(5):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as caught:
             await backend.commit(builders.create("order-1"))
+        assert caught.value.is_unwritten
         await asyncio.sleep(0.1)
     await promote(administer)
 

@@ -145,8 +145,10 @@ async def test_a_pool_whose_connections_are_all_in_use_says_how_many_are_needed(
         taken = [await pool.acquire() for _ in range(4)]
         backend = connect("postgresql://", pool=pool, timeout_seconds=0.2)
         try:
-            with pytest.raises(StoreUnavailable, match="none of the pool's 4 connections became free: perdure keeps 4"):
+            said = "none of the pool's 4 connections became free: perdure keeps 4"
+            with pytest.raises(StoreUnavailable, match=said) as caught:
                 await backend.open()
+            assert caught.value.is_unwritten
         finally:
             for connection in taken:
                 await pool.release(connection)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
 import pytest
+from redis.exceptions import OutOfMemoryError
 
+from perdure.backends.group_commit import Job
 from perdure.backends.letters import Letter
 from perdure.backends.partitions.courier import Courier, Receipt
 from perdure.backends.redis import RedisBackend, RedisOptions
+from perdure.backends.unit.changes import Changes
 from perdure.errors import ConfigurationError, StoreUnavailable
 from perdure.model.checkpoint import NewActivity
 from perdure.model.inspection import InstanceFilter, QueueLimits, SettingKind
@@ -20,6 +24,7 @@ from perdure.model.options import ParentClose
 from perdure.model.transition import Administered, Created, Remove, Terminate
 from perdure.testing.conformance import ManualClock, StoreUnderTest, builders
 from perdure.testing.conformance.playing import PlayedWorker, names_of
+from perdure.worker.backoff import Backoff, until_done
 from tests.backends.redis_helpers import Beside, beside, neighbours, opened
 from tests.stores import service_url
 
@@ -84,6 +89,13 @@ async def test_an_instance_lies_in_one_partition_with_all_its_own(store: StoreUn
     new = {key for key in other.dump() if key not in before}
     assert len(new) > 8
     assert {key.split(b"}")[0].rsplit(b":")[1] for key in new} == {b"1"}
+
+
+@pytest.mark.parametrize(("server", "count"), [("redis", 1), ("redis-cluster", 16)])
+async def test_a_new_store_is_divided_in_a_cluster(server: str, count: int) -> None:
+    async with opened(server) as store:
+        assert isinstance(store.backend, RedisBackend)
+        assert store.backend._partitions.count == count
 
 
 async def test_how_many_there_are_cannot_be_changed(store: StoreUnderTest, other: Beside) -> None:
@@ -243,7 +255,132 @@ async def test_each_task_is_claimed_once_by_several_processes(store: StoreUnderT
     assert len(set(claimed)) == 60
 
 
+async def test_what_a_part_of_a_claim_has_leased_is_told_though_the_answer_of_another_is_lost(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B4: whoever claims must know that there may be more in its hands."""
+    worker, other = await store.worker(), await store.worker("worker-2")
+    for instance_id in (HERE[0], THERE[0]):
+        await store.create(instance_id)
+    lose_answers_of(store, 1, monkeypatch)
+
+    claimed = await worker.claim()
+
+    assert [task.instance_id for task in claimed.workflow_tasks] == [HERE[0]]
+    assert claimed.is_uncertain
+    monkeypatch.undo()
+    assert await other.claim_workflow_tasks() == ()
+    await until_done(worker.retire, Backoff(logging.getLogger(), "retiring"))
+    assert [task.instance_id for task in await other.claim_workflow_tasks()] == [HERE[0], THERE[0]]
+
+
+async def test_a_claim_of_which_nothing_is_known_fails_so_that_it_may_have_leased_something(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await store.worker()
+    await store.create(THERE[0])
+    lose_answers_of(store, 1, monkeypatch)
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await worker.claim()
+
+    assert not caught.value.is_unwritten
+
+
+async def test_what_a_partition_refuses_hides_no_lost_answer_of_another(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await store.worker()
+    for instance_id in (HERE[0], THERE[0], ELSEWHERE[0]):
+        await store.create(instance_id)
+    lose_answers_of(store, 1, monkeypatch)
+    lose_answers_of(store, 2, monkeypatch, OutOfMemoryError("used memory > 'maxmemory'"))
+    lose_answers_of(store, 0, monkeypatch, OutOfMemoryError("used memory > 'maxmemory'"))
+
+    with pytest.raises(StoreUnavailable):
+        await worker.claim()
+
+
+def lose_answers_of(
+    store: StoreUnderTest, number: int, monkeypatch: pytest.MonkeyPatch, problem: Exception | None = None
+) -> None:
+    """What this partition writes is written, and then its connection breaks; or it refuses to."""
+    link = store.backend._opened.writer._writers[number]._link  # type: ignore[attr-defined]
+    commit = link.commit
+
+    def lose(changes: Changes) -> None:
+        if not changes:
+            commit(changes)
+            return
+        if problem is None:
+            commit(changes)
+        raise problem or ConnectionError("the connection broke")
+
+    monkeypatch.setattr(link, "commit", lose)
+
+
 # --- workers
+
+
+async def test_heartbeats_do_not_wait_for_messages(store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = await store.worker()
+    await store.create(HERE[0])
+    courier = store.backend._opened.writer._courier  # type: ignore[attr-defined]
+    held: list[tuple[int, list[Job]]] = []
+    put = courier._put
+    monkeypatch.setattr(courier, "_put", lambda number, jobs: held.append((number, jobs)))
+    await worker.run(messages=(builders.send_signal(THERE[0], 1),))
+
+    async with asyncio.timeout(10):
+        assert (await store.backend.beat(worker.key)).is_alive
+
+    monkeypatch.undo()
+    for each in held:
+        put(*each)
+
+
+async def test_questions_are_answered_though_a_part_of_the_store_cannot_be_reached(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are taken where they lie: nobody else would find them there again."""
+    worker = await store.worker()
+    await store.create(HERE[0])
+    await worker.run()
+    cut_off(store, 1, monkeypatch)
+    asked = asyncio.create_task(store.backend.ask(HERE[0], b"how far?", 30))
+
+    while not (questions := await store.backend.take_questions(worker.key)):
+        await store.backend.wait_for_questions(worker.key, 1)
+
+    with pytest.raises(StoreUnavailable):  # it can't be known where else it might be waited for
+        await store.backend.answer(questions[0].question_id, b"half")
+    assert await asked == b"half"
+
+
+async def test_of_what_a_part_of_the_store_has_done_nobody_says_that_nothing_was_written(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await store.worker()
+    cut_off(store, 1, monkeypatch)
+
+    with pytest.raises(StoreUnavailable) as of_one:
+        await store.create(THERE[0])
+    with pytest.raises(StoreUnavailable) as of_all:
+        await worker.stop()
+
+    assert of_one.value.is_unwritten
+    assert not of_all.value.is_unwritten
+
+
+def cut_off(store: StoreUnderTest, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node of this partition is away."""
+    writer = store.backend._opened.writer._writers[number]  # type: ignore[attr-defined]
+    monkeypatch.setattr(writer._connection, "is_open", False)
+    monkeypatch.setattr(writer._link, "open", _refuse)
+
+
+def _refuse() -> None:
+    raise ConnectionRefusedError
 
 
 async def test_a_worker_that_is_dead_in_one_partition_is_told_so(store: StoreUnderTest, other: Beside) -> None:

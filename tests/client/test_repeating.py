@@ -20,11 +20,15 @@ O = TypeVar("O")  # noqa: E741 - the outcome
 
 
 class LosesAnswers(MemoryBackend):
-    """A memory store whose next answers get lost after the commit."""
+    """A memory store whose next answers get lost after the commit, or that can't be reached for it."""
 
     to_lose = 0
+    to_refuse = 0
 
     async def commit(self, transition: Transition[O]) -> O:
+        if self.to_refuse:
+            self.to_refuse -= 1
+            raise StoreUnavailable("nothing was written", is_unwritten=True)
         answer = await super().commit(transition)
         if self.to_lose:
             self.to_lose -= 1
@@ -78,6 +82,13 @@ async def test_b4_a_terminate_or_remove_whose_answer_was_lost_is_done(client: Cl
 
     with pytest.raises(InstanceNotFound):
         await handle.state()
+
+
+async def test_what_surely_was_not_done_before_is_no_repetition(client: Client, backend: LosesAnswers) -> None:
+    backend.to_refuse = 2
+
+    with pytest.raises(InstanceNotFound):
+        await client.remove("nobody")
 
 
 async def test_what_stays_unavailable_is_raised_in_the_end() -> None:

@@ -37,8 +37,9 @@ async def test_the_rest_of_the_batch_goes_on(store: Backend, locking_store_url: 
 
         assert {type(outcome) for outcome in outcomes} == {Appended}
         assert not held.done()
-        with pytest.raises(StoreUnavailable, match="another program keeps rows of this instance locked"):
+        with pytest.raises(StoreUnavailable, match="another program keeps rows of this instance locked") as caught:
             await held
+        assert caught.value.is_unwritten
     assert await store.commit(builders.append_signal("order-7")) == Appended()
 
 

@@ -26,8 +26,9 @@ async def lose_the_answer(machine: Machine, transition: Transition[object], witn
     await until_async(lambda: _has_changed(witness, before))
     machine.proxy.cut()
     machine.proxy.mend()
-    with pytest.raises(StoreUnavailable, match="isn't known"):
+    with pytest.raises(StoreUnavailable, match="isn't known") as caught:
         await answer
+    assert not caught.value.is_unwritten
 
 
 async def _has_changed(witness: Backend, before: object) -> bool:
@@ -108,6 +109,38 @@ async def test_all_of_a_batch_hear_that_its_connection_broke(machines: Machines)
     )
 
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, StoreUnavailable]
+    assert outcomes[1].is_unwritten  # type: ignore[union-attr]
+
+
+async def test_of_what_was_never_sent_it_is_known_that_nothing_was_written(machines: Machines) -> None:
+    machine, witness = await machines.start(), (await machines.start()).backend
+    machine.proxy.is_down = True
+    machine.proxy.cut()
+
+    problems = [await problem_of(machine, builders.create(f"order-{number}")) for number in range(5)]
+
+    assert [problem.is_unwritten for problem in problems[1:]] == [True] * 4  # the first one found the connection dead
+    assert {"nothing was written" in str(problem) for problem in problems[1:]} == {True}
+    assert await witness.count_instances() == {}
+
+
+async def test_a_claim_that_is_lost_while_it_looks_has_leased_nothing(machines: Machines) -> None:
+    machine = await machines.start()
+    await machine.backend.commit(builders.create())
+    worker = await under_test(machine.backend).worker()
+    machine.proxy.is_down = True
+    machine.proxy.cut()
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await worker.claim()
+
+    assert caught.value.is_unwritten
+
+
+async def problem_of(machine: Machine, transition: Transition[object]) -> StoreUnavailable:
+    with pytest.raises(StoreUnavailable) as caught:
+        await machine.backend.commit(transition)
+    return caught.value
 
 
 async def test_a_black_hole_is_given_up_after_the_time_out(machines: Machines) -> None:

@@ -232,3 +232,34 @@ async def test_who_was_too_late_for_a_limited_queue_keeps_others_from_its_permit
 
 def take_permits(unit: Unit) -> None:
     unit.put_bucket("default", unit.bucket("default") or Bucket(10.0, unit.now))
+
+
+async def test_who_is_too_late_all_the_time_waits_and_holds_up_nobody(machines: Machines) -> None:
+    backend = (await machines.start()).backend
+    assert isinstance(backend, NetworkBackend)
+    done: list[str] = []
+
+    def is_too_late(_: Unit) -> None:
+        if not done:
+            raise Conflict("somebody was faster")
+        done.append("late")
+
+    late = backend._at_desk.submit(Chore(is_too_late))
+    await backend._at_desk.submit(Chore(lambda _: None))  # when it has been tried
+    await backend._at_desk.submit(Chore(lambda _: done.append("other")))
+    await late
+
+    assert done == ["other", "late"]
+
+
+async def test_who_was_too_late_for_long_is_told_that_nothing_was_written(machines: Machines) -> None:
+    backend = (await machines.start()).backend
+    assert isinstance(backend, NetworkBackend)
+
+    def is_too_late(_: Unit) -> None:
+        raise Conflict("somebody was faster")
+
+    with pytest.raises(StoreUnavailable, match="others were faster") as caught:
+        await backend._at_desk.submit(Chore(is_too_late))
+
+    assert caught.value.is_unwritten

@@ -54,10 +54,11 @@ async def test_an_id_that_was_taken_since_the_snapshot_asks_for_the_transaction_
 ) -> None:
     taken = hello.with_options(instance_id="7")
 
-    with pytest.raises(StoreUnavailable, match="repeat it as a whole"):
+    with pytest.raises(StoreUnavailable, match="repeat it as a whole") as caught:
         async with transaction(database, snapshot=True) as connection:
             await client.start(taken, "outside")
             await client.using(connection).start(taken, "inside")
+    assert caught.value.is_unwritten
 
     with pytest.raises(InstanceAlreadyExists):
         async with transaction(database) as connection:

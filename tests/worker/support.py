@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, cast
 
 from perdure.backends.answers import Answer, answer_of
-from perdure.backends.protocol import Backend
+from perdure.backends.protocol import Backend, WorkerStart
 from perdure.errors import StoreError
 from perdure.model.transition import Transition
 
@@ -43,9 +43,21 @@ class Watched:
         self.lose_answer: Callable[[Transition[Any]], StoreError | None] = lambda _: None
         self.hold: Callable[[Transition[Any]], Awaitable[None] | None] = lambda _: None
         self.beats_fail = False
+        self.starts = 0
+        """Keys that were asked for."""
+        self.retired: list[set[tuple[int, int]]] = []
+        """What those who retired kept."""
         self.asked: list[str] = []
         """Instances about which workers were asked."""
         self.answers_are_lost = False
+
+    async def start_worker(self, start: WorkerStart) -> int:
+        self.starts += 1
+        return await self._backend.start_worker(start)
+
+    async def retire_worker(self, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        self.retired.append(set(running))
+        await self._backend.retire_worker(worker_key, running)
 
     async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
         self.asked.append(instance_id)

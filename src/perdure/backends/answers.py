@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
+from perdure.errors import StoreUnavailable
+
 O = TypeVar("O")  # noqa: E741 - the outcome
 
 
@@ -62,6 +64,13 @@ class Answer(Generic[O]):
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def may_have_happened(problem: BaseException) -> bool:
+    """Whether what failed with this may have taken place all the same: its answer was lost, or nobody waited for it."""
+    if isinstance(problem, Exception):
+        return isinstance(problem, StoreUnavailable) and not problem.is_unwritten
+    return True
 
 
 def settled(loop: asyncio.AbstractEventLoop, outcome: O) -> Answer[O]:

@@ -16,7 +16,7 @@ def explained(
     Each caller gets an exception of its own, since each adds its traceback.
     """
     if isinstance(problem, StoreUnavailable):
-        return StoreUnavailable(*problem.args)
+        return StoreUnavailable(str(problem), is_unwritten=problem.is_unwritten)
     if isinstance(problem, PerdureError):
         return problem
     error = _distrusted(problem, place) or translate(problem, place)

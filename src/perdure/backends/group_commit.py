@@ -95,7 +95,7 @@ class Mailbox:
 
     async def drain(self) -> None:
         """Take no more jobs, and return when all that were handed in are settled."""
-        self.refuse(StoreUnavailable("This store has been closed; nothing was written."))
+        self.refuse(StoreUnavailable("This store has been closed; nothing was written.", is_unwritten=True))
         self.flush()
         if self._under_way:
             self._drained = self.loop.create_future()

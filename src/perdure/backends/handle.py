@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar, Unpack, cast
@@ -112,6 +112,9 @@ class RowBackend(Generic[H]):
         await self._write(lambda unit: lives.stop_worker(unit, worker_key), when_sealed=True, merge=first)
         self._at_desk.forget(worker_key)
 
+    async def retire_worker(self, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        await self._write(lambda unit: lives.retire_worker(unit, worker_key, running), when_sealed=True, merge=first)
+
     async def housekeep(self) -> Housekeeping:
         return await self._write(lives.housekeep, merge=lives.merge_housekeeping)
 
@@ -169,7 +172,9 @@ class RowBackend(Generic[H]):
 
     async def take_questions(self, worker_key: int) -> Sequence[Question]:
         self._at_desk.questions_taken(worker_key)
-        return await self._write(lambda unit: asking.take(unit, worker_key), when_sealed=True, merge=together)
+        return await self._write(
+            lambda unit: asking.take(unit, worker_key), when_sealed=True, merge=together, in_part=True
+        )
 
     async def answer(self, question_id: bytes, reply: bytes) -> None:
         await self._write(lambda unit: asking.answer(unit, question_id, reply), when_sealed=True, merge=first)

@@ -144,7 +144,8 @@ def _forget_in_child() -> None:
         for desk in hub.desks:
             desk.mailbox.refuse(
                 StoreUnavailable(
-                    "This store was opened before the process forked: open another one in the child. Nothing was written."
+                    "This store was opened before the process forked: open another one in the child. Nothing was written.",
+                    is_unwritten=True,
                 )
             )
 

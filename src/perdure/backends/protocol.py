@@ -14,7 +14,7 @@ Rules that hold for all of it, each tested by `perdure.testing.conformance`:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -49,11 +49,14 @@ class WorkerStart(msgspec.Struct, frozen=True, kw_only=True):
     versions: frozenset[str] | None = None
     """Which instances may come back by an `Offer`, as in ClaimTasks; None takes every version."""
     lease_seconds: float = 20.0
+    is_retired: bool = False
+    """It takes nothing more, and only ends what it runs."""
 
     def serves(self, queue: str, workflow: str, version: str | None) -> bool:
         """Whether an instance of these is for the worker."""
         return (
-            queue in self.workflow_queues
+            not self.is_retired
+            and queue in self.workflow_queues
             and workflow in self.workflow_names
             and (self.versions is None or version in self.versions)
         )
@@ -114,6 +117,14 @@ class Tasks(Protocol):
 
     async def stop_worker(self, worker_key: int) -> None:
         """Give back all that the worker holds, at once and uncounted, and forget it."""
+        ...
+
+    async def retire_worker(self, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        """Give back all that the worker holds but the activities of these keys and tokens, at once and uncounted.
+
+        From then on it takes nothing more, by no claim or offer either that is on its way already; what it runs stays its own
+        for as long as it beats, until `stop_worker`. Repeating it gives back what isn't among `running` by then.
+        """
         ...
 
     async def housekeep(self) -> Housekeeping:

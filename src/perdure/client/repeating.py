@@ -29,11 +29,18 @@ async def repeat(ask: Callable[[], Awaitable[T]], *, patience_seconds: float = P
 
 
 async def repeat_and_tell(ask: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-    """What `ask` gives, and whether it was asked more than once: an earlier one may have been carried out."""
-    try:
-        return await ask(), False
-    except StoreUnavailable:
-        return await _repeat_after_pauses(ask, PATIENCE_SECONDS), True
+    """What `ask` gives, and whether an earlier one may have been carried out."""
+    is_repetition = False
+
+    async def note() -> T:
+        nonlocal is_repetition
+        try:
+            return await ask()
+        except StoreUnavailable as problem:
+            is_repetition = is_repetition or not problem.is_unwritten
+            raise
+
+    return await repeat(note), is_repetition
 
 
 async def _repeat_after_pauses(ask: Callable[[], Awaitable[T]], patience_seconds: float) -> T:

@@ -299,7 +299,8 @@ class NotRemoved(msgspec.Struct, frozen=True):
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks under the worker's lease. `next_due_at` is when more will be due that the worker could claim, if known.
 
-    `told` are (activity key, token) of running activities of the worker whose cancellation was requested.
+    `told` are (activity key, token) of running activities of the worker whose cancellation was requested. `is_uncertain`:
+    the answer to a part of the claim was lost, and the worker may hold more than this.
     """
 
     workflow_tasks: tuple[WorkflowTask, ...] = ()
@@ -307,6 +308,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     next_due_at: Micros | None = None
     now: Micros = 0
     told: tuple[tuple[int, int], ...] = ()
+    is_uncertain: bool = False
 
 
 class ClaimTasks(Transition[Claimed], frozen=True, kw_only=True):

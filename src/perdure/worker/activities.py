@@ -49,6 +49,11 @@ class Activities:
         """Attempts that haven't ended."""
         return len(self._running)
 
+    @property
+    def leases(self) -> set[tuple[int, int]]:
+        """Theirs: keys and tokens."""
+        return {(key, attempt.task.token) for key, attempt in self._running.items()}
+
     def begin(self, task: ActivityTask) -> None:
         """Begin an attempt, whose slot is taken already."""
         activity = self._named.get(task.name)

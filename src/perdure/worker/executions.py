@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from perdure.app import App
-from perdure.backends.answers import Answer
+from perdure.backends.answers import Answer, may_have_happened
 from perdure.backends.protocol import Backend
 from perdure.engine.execution import Execution
 from perdure.errors import StoreFilling, StoreUnavailable
@@ -372,11 +372,10 @@ class Executions:
         if isinstance(problem, HOPELESS):
             self._links.failed(problem)
             return
-        is_unknown = not isinstance(problem, Exception) or isinstance(problem, StoreUnavailable)
-        if is_unknown and step.offer is not None:
+        if step.offer is not None and may_have_happened(problem):
             self._links.uncertain()
         seat.unload()
-        if is_unknown or isinstance(problem, StoreFilling):
+        if not isinstance(problem, Exception) or isinstance(problem, (StoreUnavailable, StoreFilling)):
             self._writing.failed(problem)  # for the log: the step isn't repeated as it is
             self._apart(seat, partial(self._leaving.release, seat))
         else:

@@ -4,8 +4,10 @@ A worker whose leases are lost may know of nothing that it holds: it drops every
 life under a new key. Slots and threads outlast a life: a function that can't be stopped keeps its own.
 
 A store may lease work in an answer that gets lost; this worker then holds what it doesn't know of, and nobody would ever do
-it. After such an answer the life is *uncertain*: as soon as the store answers again the next one begins, and this one only ends what it runs, and signs
-off, which gives back all that is leased to its key.
+it. After such an answer the life is *uncertain*: as soon as the store answers again the next one begins. This one gives its
+executions back, then *retires*, by which the store takes back all that is leased to its key but the activities that it runs and
+takes nothing more for it; it ends these in their own time, and signs off. Of an error that says that nothing was written, nothing
+follows.
 
 A graceful end, in order: nothing is claimed and nothing comes back any more; idle executions leave memory, so that others can
 go on with them; running activities have the grace period, then are cancelled, and in the end given up; what ended is
@@ -29,7 +31,7 @@ from perdure.worker.activities import Activities
 from perdure.worker.answering import Answering
 from perdure.worker.attempt import Surroundings
 from perdure.worker.backlog import Backlog
-from perdure.worker.backoff import HOPELESS
+from perdure.worker.backoff import HOPELESS, Backoff, until_done
 from perdure.worker.executions import Executions
 from perdure.worker.hand_back import HandBack
 from perdure.worker.heartbeats import Heartbeats
@@ -74,6 +76,8 @@ class Life:
         self._group = asyncio.TaskGroup()
         self._jobs: set[asyncio.Task[None]] = set()
         """Steps of instances and recordings: what is waited for at a graceful end."""
+        self._recording: set[tuple[int, int]] = set()
+        """Activities whose ends are being recorded, by key and token."""
         self._over: asyncio.Future[LifeEnd] = asyncio.get_running_loop().create_future()
         self._problem: Exception | None = None
         self._is_stopping = False
@@ -134,17 +138,7 @@ class Life:
             ),
             logger=has.logger,
         )
-        self._replicas = self._make_replicas()
-        self.answering = Answering(
-            has.backend, self._key, self._executions, self._replicas, spawn=self._spawn, logger=has.logger
-        )
-        backlog = Backlog(has.options.max_activities)
-        self._poller = self._make_poller(backlog)
-        self.shortcuts = self._make_shortcuts(backlog)
-
-    def _make_replicas(self) -> Replicas:
-        has = self._has
-        return Replicas(
+        self._replicas = Replicas(
             has.backend,
             has.app,
             limits=has.options.limits,
@@ -154,6 +148,12 @@ class Life:
             spawn=self._spawn,
             logger=has.logger,
         )
+        self.answering = Answering(
+            has.backend, self._key, self._executions, self._replicas, spawn=self._spawn, logger=has.logger
+        )
+        backlog = Backlog(has.options.max_activities)
+        self._poller = self._make_poller(backlog)
+        self.shortcuts = self._make_shortcuts(backlog)
 
     def _surroundings(self) -> Surroundings:
         has = self._has
@@ -257,7 +257,7 @@ class Life:
                 if end is not LifeEnd.FAILED:
                     served(end)
                 if end is LifeEnd.UNCERTAIN:
-                    await self._run_out(poller)
+                    await first_of(self._begin(self._run_out(poller)), self._has.stop.wait())
                 if end in (LifeEnd.STOPPED, LifeEnd.UNCERTAIN):
                     await self._end_gracefully(poller)
             finally:
@@ -266,11 +266,20 @@ class Life:
                     task.cancel()
 
     async def _run_out(self, poller: asyncio.Task[None]) -> None:
-        """Take nothing more, and end what runs, in its own time unless the worker stops meanwhile."""
+        """Take nothing more, and end what runs, in its own time; the worker may stop meanwhile."""
         self._hand_back.is_stopped = True
         self._poller.stop()
         self._executions.retire()
-        await first_of(self._activities.wait_for_end(None), self._has.stop.wait())
+        await asyncio.wait((poller,))
+        await self._executions.wait_for_rest()
+        await until_done(
+            # What has ended and isn't recorded yet stays leased as well: nobody is to begin it again.
+            lambda: self._has.backend.retire_worker(self._key, self._activities.leases | self._recording),
+            Backoff(self._has.logger, "giving back what may have been leased"),
+        )
+        await self._activities.wait_for_end(None)
+        while self._jobs:
+            await asyncio.wait(tuple(self._jobs))
 
     async def _end_gracefully(self, poller: asyncio.Task[None]) -> None:
         self._is_stopping = self._hand_back.is_stopped = self.answering.is_stopped = True
@@ -340,7 +349,10 @@ class Life:
         self._record(task, end, heartbeats)
 
     def _record(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None = None) -> None:
-        self._spawn(self._record_and_go_on(task, end, heartbeats))
+        lease = (task.activity_key, task.token)
+        self._recording.add(lease)
+        job = self._spawn(self._record_and_go_on(task, end, heartbeats))
+        job.add_done_callback(lambda _: self._recording.discard(lease))
 
     async def _record_and_go_on(self, task: ActivityTask, end: End, heartbeats: Heartbeats | None) -> None:
         offer = self._offer_of_task() if isinstance(end, _FINAL) else None

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from perdure.backends.answers import may_have_happened
 from perdure.backends.protocol import Backend
-from perdure.errors import StoreError, StoreUnavailable
+from perdure.errors import StoreError
 from perdure.model.transition import Claimed, ClaimTasks
 from perdure.worker.activities import Activities
 from perdure.worker.backlog import Backlog
@@ -122,13 +123,15 @@ class Poller:
                 self._activity_slots.put_back(claim.activity_slots)
                 if not isinstance(problem, StoreError) or isinstance(problem, HOPELESS):
                     raise
-                if isinstance(problem, StoreUnavailable):
+                if may_have_happened(problem):
                     self._uncertain()
                 await wait_for_event(self._stopped, self._backoff.failed(problem))
                 continue
             self._backoff.worked()
             self._time.observe(claimed.now)
             self._hand_over(claim, claimed)
+            if claimed.is_uncertain:
+                self._uncertain()
             self._claimed()
             await self._wait(claim, claimed)
 

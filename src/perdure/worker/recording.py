@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from perdure.backends.answers import may_have_happened
 from perdure.backends.protocol import Backend
 from perdure.errors import StoreError, StoreFilling, StoreFull, StoreReadOnly, StoreUnavailable
 from perdure.model.failure import plain_failure
@@ -46,7 +47,7 @@ class EndRecorder:
             except HOPELESS:
                 raise
             except StoreError as problem:
-                if offer is not None and isinstance(problem, StoreUnavailable):
+                if offer is not None and may_have_happened(problem):
                     self._uncertain()
                 if isinstance(problem, _PASSING) or refused is not None:
                     await asyncio.sleep(self._backoff.failed(problem))

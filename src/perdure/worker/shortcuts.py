@@ -19,11 +19,10 @@ from functools import partial
 import msgspec
 
 from perdure.app import App
-from perdure.backends.answers import Answer
+from perdure.backends.answers import Answer, may_have_happened
 from perdure.backends.beginnings import begun
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros
-from perdure.errors import StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import WorkflowTask
 from perdure.model.transition import (
@@ -177,7 +176,7 @@ class Shortcuts:
             outcome = answer.result()
         except BaseException as problem:
             self._drop(seat, step)
-            if isinstance(problem, (StoreUnavailable, asyncio.CancelledError)):
+            if may_have_happened(problem):
                 has.uncertain()
             if not told.done():
                 told.set_exception(problem)
@@ -196,7 +195,7 @@ class Shortcuts:
         try:
             outcome = answer.result()
         except BaseException as problem:
-            if isinstance(problem, (StoreUnavailable, asyncio.CancelledError)):
+            if may_have_happened(problem):
                 self._has.uncertain()
             if not told.done():
                 told.set_exception(problem)

@@ -81,7 +81,8 @@ def _apply(visit: Visit, loan: Loan, transition: CreateInstance | AppendEvent, n
             loan.run("rollback to savepoint perdure")
     raise StoreUnavailable(
         "Others have written what this start or signal needs, and your transaction can't see it (it is REPEATABLE READ or "
-        "SERIALIZABLE), or they did so again and again: roll it back and repeat it as a whole."
+        "SERIALIZABLE), or they did so again and again: roll it back and repeat it as a whole.",
+        is_unwritten=True,
     ) from conflict
 
 

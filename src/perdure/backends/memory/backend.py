@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -102,6 +102,9 @@ class MemoryBackend:
 
     async def stop_worker(self, worker_key: int) -> None:
         self.store.locked(lambda tables, now: workers.stop_worker(tables, worker_key, now))
+
+    async def retire_worker(self, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        self.store.locked(lambda tables, now: workers.retire_worker(tables, worker_key, running, now))
 
     async def housekeep(self) -> Housekeeping:
         return self.store.write(workers.housekeep)

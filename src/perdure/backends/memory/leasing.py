@@ -37,9 +37,9 @@ def claim_tasks(tables: Tables, transition: ClaimTasks, now: Micros) -> Claimed:
 
 
 def alive(tables: Tables, worker_key: int) -> WorkerRow | None:
-    """The worker, unless it was marked dead or has gone."""
+    """The worker, unless it was marked dead, has gone, or takes nothing more."""
     worker = tables.workers.get(worker_key)
-    return None if worker is None or worker.is_dead else worker
+    return None if worker is None or worker.is_dead or worker.start.is_retired else worker
 
 
 # --- workflow tasks

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import msgspec
+
 from perdure.backends.endings import DEAD_WORKERS_KEPT, LOSSES_IN_A_ROW, losses_reason
 from perdure.backends.memory.appending import forget_receipts
 from perdure.backends.memory.attempts import expire, lose_attempt, release_attempt
@@ -38,13 +42,23 @@ def stop_worker(tables: Tables, worker_key: int, now: Micros) -> None:
     tables.ring(worker.bell)
 
 
-def give_leases_back(tables: Tables, worker: WorkerRow, now: Micros) -> None:
-    """Nothing of it counts as lost."""
+def retire_worker(tables: Tables, worker_key: int, running: Collection[tuple[int, int]], now: Micros) -> None:
+    worker = tables.workers.get(worker_key)
+    if worker is not None:
+        worker.start = msgspec.structs.replace(worker.start, is_retired=True)
+        give_leases_back(tables, worker, now, but=running)
+
+
+def give_leases_back(
+    tables: Tables, worker: WorkerRow, now: Micros, but: Collection[tuple[int, int | None]] = ()
+) -> None:
+    """Nothing of it counts as lost. `but` are the keys and tokens of activities that it keeps."""
     for instance in list(worker.instances.values()):
         tables.release_instance(instance)
         tables.place_instance(instance, now)
     for activity in list(worker.activities.values()):
-        release_attempt(tables, activity, now)
+        if (activity.key, activity.token) not in but:
+            release_attempt(tables, activity, now)
 
 
 def housekeep(tables: Tables, now: Micros) -> Housekeeping:

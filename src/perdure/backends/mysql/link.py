@@ -33,7 +33,9 @@ class MysqlLink(SqlLink):
         session = self.session
         (is_mine,) = session.execute("select get_lock(?, ?)", (self._lock, _PATIENCE_SECONDS)).fetchone()
         if not is_mine:
-            raise StoreUnavailable(f"{self._place}: somebody else has been changing the schema for long. Repeat it.")
+            raise StoreUnavailable(
+                f"{self._place}: somebody else has been changing the schema for long. Repeat it.", is_unwritten=True
+            )
         try:
             if not schema.is_current(session, self._place):
                 schema.migrate(session, self.now())

@@ -1,4 +1,5 @@
-"""Jobs whose rows somebody else keeps locked: they wait here, so that nobody waits for them, and are tried again alone."""
+"""Jobs whose rows somebody else keeps locked, or changes all the time: they wait here, so that nobody waits for them, and are
+tried again alone."""
 
 from __future__ import annotations
 

@@ -16,6 +16,13 @@ _LONGEST_SECONDS = 2.0
 _QUIET_SECONDS = 10.0  # who comes and goes is warned of once in so long
 
 
+def unreached(name: str, problem: BaseException | None) -> StoreUnavailable:
+    """For what was never sent."""
+    return StoreUnavailable(
+        f"{name} can't be reached; nothing was written. It is tried again. {problem}", is_unwritten=True
+    )
+
+
 class Opens(Protocol):
     """A connection, as far as this is concerned."""
 
@@ -30,47 +37,45 @@ class Reconnecting:
     def __init__(self, connection: Opens, name: str) -> None:
         self._connection = connection
         self._name = name
-        self._is_open = False
+        self.is_open = False
         self._failures = 0
         self._not_before = 0.0
         self._dice = new_dice()
-        self._said: BaseException | None = None
+        self.why_lost: BaseException | None = None
         self._level = logging.WARNING
         self._warned_at = float("-inf")
 
     def open(self) -> None:
         """For the first time. Raises whatever the connection does."""
         self._connection.open()
-        self._is_open = True
+        self.is_open = True
 
     def ensure(self) -> bool:
         """Be open; whether it wasn't. Raises StoreUnavailable, or whatever the connection does."""
-        if self._is_open:
+        if self.is_open:
             return False
         now = time.monotonic()
         if now < self._not_before:
-            raise StoreUnavailable(
-                f"{self._name} can't be reached; nothing was written. It is tried again. {self._said}"
-            )
+            raise unreached(self._name, self.why_lost)
         try:
             self._connection.open()
         except BaseException as problem:
             self._failures += 1
             self._pause(problem)
             raise
-        if self._said is not None:
+        if self.why_lost is not None:
             _log.log(self._level, "%s can be reached again, after %d failed attempts", self._name, self._failures)
-        self._is_open, self._failures, self._said = True, 0, None
+        self.is_open, self._failures, self.why_lost = True, 0, None
         return True
 
     def lost(self, problem: BaseException) -> None:
         """The connection is of no use any more. Said again while it is away, that changes nothing."""
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._pause(problem)
 
     def _pause(self, problem: BaseException) -> None:
-        now, is_news = time.monotonic(), self._said is None
+        now, is_news = time.monotonic(), self.why_lost is None
         if is_news:
             self._level = logging.INFO
         if self._level == logging.INFO and now - self._warned_at > _QUIET_SECONDS:
@@ -78,7 +83,7 @@ class Reconnecting:
         if is_news:
             kind = type(problem).__name__
             _log.log(self._level, "%s can't be reached, trying again until it can: %s: %s", self._name, kind, problem)
-        self._said = problem
+        self.why_lost = problem
         longest = min(_FIRST_SECONDS * 2.0 ** min(self._failures, 10), _LONGEST_SECONDS)
         self._not_before = now + longest * self._dice.uniform(0.5, 1.0)
         self._connection.close()

@@ -2,8 +2,8 @@
 
 It takes what is waiting, applies each job to the rows in memory, and has the link write these by one round trip. What
 isn't as it was read comes as a `Conflict`: the batch is applied again. What a stranger's open transaction keeps locked is put
-aside (aside.py), so that the rest of the batch goes on. A lost connection fails what was under way (whether it took place isn't
-known) and is opened again for what comes next.
+aside (aside.py), so that the rest of the batch goes on; so is who was too late again and again. A lost connection fails what was
+under way (whether it took place isn't known, if it was being written) and is opened again for what comes next.
 
 Rows stay in memory only while a worker of this process holds them, and a refusal that such a row led to is checked against the
 tables before it is told: the row may be of yesterday.
@@ -15,12 +15,13 @@ import queue
 import time
 from collections.abc import Callable, Container, Iterable
 
+from perdure.backends.answers import may_have_happened
 from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
 from perdure.backends.group_commit import Halves, Job, as_store_error
 from perdure.backends.network.aside import Aside, touching
 from perdure.backends.network.clock import StoreClock
 from perdure.backends.network.link import Conflict, Link
-from perdure.backends.network.reconnecting import Reconnecting
+from perdure.backends.network.reconnecting import Reconnecting, unreached
 from perdure.backends.rules.claiming import claim_nothing
 from perdure.backends.rules.table import wanted_rows
 from perdure.backends.unit.chore import Chore
@@ -31,7 +32,7 @@ from perdure.errors import StoreUnavailable
 from perdure.model.transition import ClaimTasks, Existing, Heartbeat, NotAppended, NotRemoved, Rejected
 
 _CONFLICTS = 6
-"""As often a job is applied again before it fails: somebody always wins, but not always the same one."""
+"""As often a job is applied again before it has to wait: somebody always wins, but not always the same one."""
 _CONFLICTS_OF_MANY = 2
 """As often several are before they are halved: of a thousand signals to busy instances one is always too late."""
 _PAUSE_SECONDS = 0.002
@@ -113,7 +114,7 @@ class Writer(CommitterThread[None]):
             if time.monotonic() - self._measured_at > _MEASURE_SECONDS:
                 self._measure()
         except BaseException as problem:
-            self._fail([*self._aside.take_all(), *batch], problem)
+            self._fail([*self._aside.take_all(), *batch], problem, is_unwritten=True)
             return
         if self._aside:
             self._try_again()
@@ -121,7 +122,7 @@ class Writer(CommitterThread[None]):
         try:
             batch = self._answer_idle_claims(batch)
         except BaseException as problem:
-            self._fail(batch, problem)
+            self._fail(batch, problem, is_unwritten=True)
             return
         self._try_all([job for job in batch if _is_urgent(job)])
         batch = [job for job in batch if not _is_urgent(job)]
@@ -132,7 +133,10 @@ class Writer(CommitterThread[None]):
     def _try_all(self, jobs: list[Job]) -> None:
         halves = Halves(jobs)
         while (part := halves.take()) is not None:
-            self._try(part, halves)
+            if self._connection.is_open:
+                self._try(part, halves)
+            else:
+                self._fail(part, unreached(self._name, self._connection.why_lost))
 
     def _try_again(self) -> None:
         """What was put aside, if it is time; what is still locked waits on."""
@@ -140,7 +144,7 @@ class Writer(CommitterThread[None]):
             return
         locked = self._locked_among(self._aside.jobs)
         jobs = self._aside.take_all()
-        self._put_aside([job for job in jobs if job in locked])
+        self._put_aside([job for job in jobs if job in locked], self._link.why_locked)
         self._try_all([job for job in jobs if job not in locked])
         self._aside.settled()
 
@@ -183,7 +187,7 @@ class Writer(CommitterThread[None]):
                 self._link.roll_back()
                 if not self._link.is_conflict(problem):
                     self._unit.forget()
-                    self._blame(problem, part, applying.culprit, halves)
+                    self._blame(problem, part, applying, halves)
                     return
                 self._unit.forget_batch()
                 if conflicts > 1:
@@ -193,9 +197,7 @@ class Writer(CommitterThread[None]):
                 self._committed(part[: applying.done], halves, is_fresh=is_fresh)
                 return
         if (loser := halves.failed(part)) is not None:
-            self._fail(
-                (loser,), StoreUnavailable(f"{self._name}: others were faster {_CONFLICTS} times in a row. Repeat it.")
-            )
+            self._put_aside([loser], "others were faster again and again; nothing was written. Repeat it.")
 
     def _committed(self, part: list[Job], halves: Halves[Job], *, is_fresh: bool) -> None:
         self.commits += 1
@@ -211,12 +213,12 @@ class Writer(CommitterThread[None]):
                 return
         self.tell(part, wakes, False)
 
-    def _blame(self, problem: BaseException, part: list[Job], culprit: Job | None, halves: Halves[Job]) -> None:
+    def _blame(self, problem: BaseException, part: list[Job], applying: _Applying, halves: Halves[Job]) -> None:
         """The part was rolled back: fail those who must fail, leave the others for another try."""
+        culprit = applying.culprit
         if self._link.is_lost(problem):
-            while (rest := halves.take()) is not None:
-                part = [*part, *rest]
-            self._fail(part, problem)
+            # Heartbeats write at once, all others at the end.
+            self._fail(part, problem, is_unwritten=not (applying.is_over or _is_urgent(part[0])))
         elif self._link.is_locked(problem):
             self._make_way(part, halves)
         elif culprit is None or self._link.translated(problem) is not problem:
@@ -235,7 +237,7 @@ class Writer(CommitterThread[None]):
         locked = self._locked_among(part) or {job for job in (halves.failed(part),) if job is not None}
         if locked:
             halves.without(part, locked)
-            self._put_aside([job for job in part if job in locked])
+            self._put_aside([job for job in part if job in locked], self._link.why_locked)
 
     def _locked_among(self, jobs: list[Job]) -> set[Job]:
         """Those known to want a row that is locked; all of them if whole tables are."""
@@ -245,20 +247,22 @@ class Writer(CommitterThread[None]):
             # What else it may be is said by the attempt that follows.
             return set(jobs) if self._link.is_locked(problem) else set()
 
-    def _put_aside(self, jobs: list[Job]) -> None:
+    def _put_aside(self, jobs: list[Job], why: str) -> None:
+        """They are tried again soon; those that have waited for long fail, and are told why."""
         late = self._aside.put(jobs)
         if late:
-            self._fail(
-                late,
-                StoreUnavailable(f"{self._name}: {self._link.why_locked}"),
-            )
+            self._fail(late, StoreUnavailable(f"{self._name}: {why}", is_unwritten=True))
 
-    def _fail(self, jobs: Iterable[Job], problem: BaseException) -> None:
+    def _fail(self, jobs: Iterable[Job], problem: BaseException, *, is_unwritten: bool = False) -> None:
+        """`is_unwritten`: nothing of these was sent that could be written, whatever the problem was."""
         if self._link.is_lost(problem):
             self._connection.lost(problem)
         failed = list(jobs)
         for job in failed:
-            job.error = as_store_error(self._link.translated(problem))
+            error = as_store_error(self._link.translated(problem))
+            if is_unwritten and may_have_happened(error):
+                error = unreached(self._name, problem)
+            job.error = error
         self.tell(failed, Wakes(), False)
 
 
@@ -272,6 +276,8 @@ class _Applying:
         """How many of the jobs are in the batch; those that follow didn't fit."""
         self.culprit: Job | None = None
         """Whose fault it is if `run` raises."""
+        self.is_over = False
+        """Whether what follows is the write."""
 
     def run(self, now: int) -> None:
         unit, part = self._unit, self._part
@@ -284,7 +290,7 @@ class _Applying:
             self.done += 1
             if unit.changes.bytes > LARGEST_BYTES:
                 break
-        self.culprit = None
+        self.culprit, self.is_over = None, True
 
 
 def _is_urgent(job: Job) -> bool:

@@ -2,6 +2,9 @@
 
 So the order of claims (priority, then age) holds over all of them, but for what changes meanwhile; and a partition from which
 nothing is taken is asked one question.
+
+What some partitions have leased is handed over, whatever becomes of the rest. If the answer of one is lost, what it may have leased
+is nobody's: the claim says so (`is_uncertain`), or fails in a way that says so.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from perdure.backends.partitions.errands import Errand, Gathering, error_among, outcomes_of
+from perdure.backends.answers import may_have_happened
+from perdure.backends.partitions.errands import Errand, Gathering, errors_of, outcomes_of
 from perdure.backends.rules.peeking import Peek, peek
 from perdure.backends.unit.chore import Chore
 from perdure.errors import StoreUnavailable
@@ -36,6 +40,7 @@ class WideClaim:
         self._end = end
         self._rounds = 0
         self._claimed: list[Claimed] = []
+        self._is_uncertain = False
         self._seen: list[Claimed] = []
 
     def begin(self) -> None:
@@ -58,9 +63,8 @@ class WideClaim:
     def _looked(self, looks: list[Errand]) -> None:
         peeks: list[Peek | None] = [errand.outcome for errand in looks]
         self._seen = [each.claimed for each in peeks if each is not None]
-        error = error_among(looks)
-        if not self._seen or (error is not None and not _may_pass(error, self._seen)):
-            assert error is not None
+        error = _lasting(looks) or (None if self._seen else _unseen(looks))
+        if error is not None:
             self._finish(error)
             return
         rest = self._rest()
@@ -77,9 +81,11 @@ class WideClaim:
         self._spread(Gathering(claims, self._took), chosen)
 
     def _took(self, claims: list[Errand]) -> None:
-        error = error_among(claims)
-        if error is not None:
-            self._finish(error)
+        errors = errors_of(claims)
+        if errors:
+            self._claimed += outcomes_of([errand for errand in claims if errand.error is None])
+            self._is_uncertain = any(map(may_have_happened, errors))
+            self._finish(next(filter(may_have_happened, errors), errors[0]))
             return
         taken: list[Claimed] = outcomes_of(claims)
         self._claimed += taken
@@ -95,12 +101,21 @@ class WideClaim:
             self._finish()
 
     def _finish(self, error: BaseException | None = None) -> None:
-        self._end(error or _merged([*self._claimed, *self._seen]))
+        if error is None or any(each.workflow_tasks or each.activity_tasks for each in self._claimed):
+            self._end(_merged([*self._claimed, *self._seen], is_uncertain=self._is_uncertain))
+        else:
+            self._end(error)
 
 
-def _may_pass(error: BaseException, seen: Sequence[Claimed]) -> bool:
-    """One partition that can't be reached holds up its own work alone."""
-    return isinstance(error, StoreUnavailable) and bool(seen)
+def _lasting(looks: Sequence[Errand]) -> BaseException | None:
+    """One partition that can't be reached holds up its own work alone; other errors are everybody's."""
+    return next((error for error in errors_of(looks) if not isinstance(error, StoreUnavailable)), None)
+
+
+def _unseen(looks: Sequence[Errand]) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"no partition can be looked into; nothing was claimed. {errors_of(looks)[0]}", is_unwritten=True
+    )
 
 
 def _shares(places: Sequence[Sequence[tuple[int, ...]]], slots: int) -> Counter[int]:
@@ -109,7 +124,7 @@ def _shares(places: Sequence[Sequence[tuple[int, ...]]], slots: int) -> Counter[
     return Counter(number for _, number in order[:slots])
 
 
-def _merged(claims: Sequence[Claimed]) -> Claimed:
+def _merged(claims: Sequence[Claimed], *, is_uncertain: bool) -> Claimed:
     workflow_tasks = [task for each in claims for task in each.workflow_tasks]
     activity_tasks = [task for each in claims for task in each.activity_tasks]
     workflow_tasks.sort(key=lambda task: (-task.priority, task.instance_key))
@@ -120,4 +135,5 @@ def _merged(claims: Sequence[Claimed]) -> Claimed:
         next_due_at=min((each.next_due_at for each in claims if each.next_due_at is not None), default=None),
         now=max(each.now for each in claims),
         told=tuple(dict.fromkeys(some for each in claims for some in each.told)),
+        is_uncertain=is_uncertain,
     )

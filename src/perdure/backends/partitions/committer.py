@@ -26,6 +26,7 @@ from perdure.backends.partitions.courier import Courier, Receipt
 from perdure.backends.partitions.errands import Errand, Gathering, error_among, outcomes_of
 from perdure.backends.unit.chore import Chore
 from perdure.backends.wakes import Wakes
+from perdure.errors import StoreUnavailable
 from perdure.model.transition import (
     Claimed,
     ClaimTasks,
@@ -119,6 +120,8 @@ class Partitions:
             about = _about(job.work)
             if isinstance(about, int):
                 by_partition[about % self._partition.count].append(job)
+            elif type(job.work) is Chore and job.work.is_urgent:
+                self._put_now(job)  # no heartbeat waits for where a letter can't get to
             elif not self._courier.let_wait(about, lambda job=job: self._put_now(job)):  # type: ignore[misc]
                 if about is None:
                     self._put_now(job)
@@ -161,6 +164,9 @@ class Partitions:
 
         def done(errands: list[Errand]) -> None:
             job.error = error_among(errands)
+            if chore.in_part and isinstance(job.error, StoreUnavailable):
+                errands = [errand for errand in errands if errand.error is None] or errands
+                job.error = error_among(errands)
             if job.error is None:
                 outcomes = outcomes_of(errands)
                 job.outcome = outcomes[0] if merge is None else merge(outcomes)

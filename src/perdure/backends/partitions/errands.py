@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from perdure.backends.answers import may_have_happened
 from perdure.backends.group_commit import Job
 from perdure.errors import StoreUnavailable
 
@@ -41,10 +42,25 @@ class Gathering:
         self._ended(self.errands)
 
 
+def errors_of(errands: Sequence[Errand]) -> list[BaseException]:
+    """Of those that failed."""
+    return [errand.error for errand in errands if errand.error is not None]
+
+
 def error_among(errands: Sequence[Errand]) -> BaseException | None:
-    """The one to tell: what is for good before what passes."""
-    errors = [errand.error for errand in errands if errand.error is not None]
-    return min(errors, key=lambda error: isinstance(error, StoreUnavailable), default=None)
+    """The one to tell of them as a whole: what is for good before what passes, and before all others that something may be done.
+
+    It never says that nothing is written if a part of it is.
+    """
+    errors = errors_of(errands)
+    error = min(errors, key=_rank, default=None)
+    if len(errors) < len(errands) and isinstance(error, StoreUnavailable) and error.is_unwritten:
+        return StoreUnavailable(f"A part of it wasn't carried out, others were: repeat it. {error}")
+    return error
+
+
+def _rank(error: BaseException) -> int:
+    return 0 if may_have_happened(error) else 2 if isinstance(error, StoreUnavailable) else 1
 
 
 def outcomes_of(errands: Sequence[Errand]) -> list[Any]:

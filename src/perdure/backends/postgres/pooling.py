@@ -89,7 +89,8 @@ class PoolSource:
         except TimeoutError:
             raise StoreUnavailable(
                 f"none of the pool's {self._most} connections became free: perdure keeps {self._needed} for as long as the "
-                f"store is open, beside those that your own code takes"
+                f"store is open, beside those that your own code takes",
+                is_unwritten=True,
             ) from None
         except asyncpg.InterfaceError as problem:
             raise StoreUsageError(f"The pool that was given can't be used: {problem}") from problem

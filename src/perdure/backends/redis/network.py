@@ -7,6 +7,9 @@ from perdure.backends.redis.layout import Layout
 from perdure.backends.redis.link import RedisHerald, RedisLink, RedisListener, RedisLooker
 from perdure.backends.redis.options import RedisOptions
 
+_IN_A_CLUSTER = 16
+"""Partitions of a new store; its nodes may become more than there are today."""
+
 
 class RedisNetwork:
     """One store's connections."""
@@ -16,7 +19,7 @@ class RedisNetwork:
         self.key = source.key
         self.url = source.url
         self._connect, self._connect_to_write = source.connect, source.connector()
-        self._partitions = options.partitions or 1
+        self._partitions = options.partitions or (_IN_A_CLUSTER if source.is_cluster else 1)
 
     def link(self) -> RedisLink:
         """To the first partition, where the others are found."""

@@ -52,6 +52,7 @@ class RedisTables:
 
         self.worker_start, self.insert_worker, self.beat = workers.worker_start, workers.insert_worker, workers.beat
         self.delete_worker, self.all_workers = workers.delete_worker, workers.all_workers
+        self.put_worker_start = workers.put_worker_start
         self.lapsed_workers, self.mark_worker_dead = workers.lapsed_workers, workers.mark_worker_dead
         self.leases_of_dead = workers.leases_of_dead
         self.insert_question, self.answer_question = questions.insert_question, questions.answer_question

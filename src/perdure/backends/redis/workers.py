@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from perdure.backends.protocol import Question
 from perdure.backends.redis.buffer import Buffer, Span
 from perdure.backends.redis.encoding import decode
@@ -35,6 +37,12 @@ class Workers:
         key = pack(row.key)
         self._buffer.put(self._keys.workers, key, encode(row))
         self._beats(key, row.heartbeat_at, row.lease_until)
+
+    def put_worker_start(self, worker_key: int, start: bytes) -> None:
+        row = self._living(worker_key)
+        if row is not None:
+            self._buffer.put(self._keys.workers, pack(worker_key), encode(msgspec.structs.replace(row, start=start)))
+            self._settings.outdate()
 
     def beat(self, worker_key: int, now: Micros) -> bool:
         self._settings.generation()

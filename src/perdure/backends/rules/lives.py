@@ -64,15 +64,25 @@ def stop_worker(unit: Unit, worker_key: int) -> None:
     unit.wakes.worker_due(worker_key, unit.now)
 
 
-def give_leases_back(unit: Unit, worker_key: int) -> None:
-    """Nothing of it counts as lost."""
+def retire_worker(unit: Unit, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+    start = unit.worker(worker_key)
+    if start is not None:
+        retired = msgspec.structs.replace(start, is_retired=True)
+        unit.tables.put_worker_start(worker_key, _encode(retired))
+        unit.worker_changed(worker_key)
+    give_leases_back(unit, worker_key, but=running)
+
+
+def give_leases_back(unit: Unit, worker_key: int, but: Collection[tuple[int, int]] = ()) -> None:
+    """Nothing of it counts as lost. `but` are the keys and tokens of activities that it keeps."""
+    kept = set(but)
     unit.flush()
     _release_instances(unit, worker_key)
     activities = unit.tables.activities_of_worker(worker_key)
     unit.prefetch((), (), activities)
     for key in activities:
         row = unit.activity(key)
-        if row is not None:
+        if row is not None and (key, row.token) not in kept:
             release_attempt(unit, row)
 
 

@@ -53,7 +53,7 @@ class SqlConnection:
         if not self._was_open or error is problem or not isinstance(error, StoreReadOnly):
             return error
         failing_over = StoreUnavailable(
-            f"{error} Before it could be: a fail-over may be under way; nothing was written."
+            f"{error} Before it could be: a fail-over may be under way; nothing was written.", is_unwritten=True
         )
         failing_over.__cause__ = problem
         return failing_over

@@ -146,6 +146,10 @@ class NetworkTables(SqlTables):
         super().mark_worker_dead(worker_key, now)
         self._next_generation()
 
+    def put_worker_start(self, worker_key: int, start: bytes) -> None:
+        super().put_worker_start(worker_key, start)
+        self._next_generation()
+
     def delete_worker(self, worker_key: int) -> None:
         super().delete_worker(worker_key)
         self._next_generation()

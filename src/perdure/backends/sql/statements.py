@@ -123,6 +123,7 @@ BUCKET = "select level, at from perdure_buckets where queue = ?"
 # --- workers and questions
 
 INSERT_WORKER = "insert into perdure_workers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_WORKER_START = "update perdure_workers set start = ? where key = ? and is_alive = 1"
 BEAT = """update perdure_workers set heartbeat_at = ?,
     lease_until = case when lease_until > ? + lease then lease_until else ? + lease end
     where key = ? and is_alive = 1"""

@@ -183,6 +183,9 @@ class SqlTables:
     def insert_worker(self, row: WorkerRow) -> None:
         self._execute(sql.INSERT_WORKER, tuple(getattr(row, column) for column in WorkerRow.__struct_fields__))
 
+    def put_worker_start(self, worker_key: int, start: bytes) -> None:
+        self._execute(sql.PUT_WORKER_START, (start, worker_key))
+
     def beat(self, worker_key: int, now: Micros) -> bool:
         return self._execute(sql.BEAT, (now, now, now, worker_key)).rowcount == 1
 

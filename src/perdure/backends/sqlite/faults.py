@@ -46,7 +46,8 @@ def locked(place: str, seconds: float) -> StoreUnavailable:
     """Somebody kept the write lock for too long."""
     return StoreUnavailable(
         f"{place} has been locked by another program for {seconds:.0f} s (an open transaction in a database shell or in "
-        f"an application, a stopped process); nothing was written. End that transaction, then repeat."
+        f"an application, a stopped process); nothing was written. End that transaction, then repeat.",
+        is_unwritten=True,
     )
 
 
@@ -57,7 +58,9 @@ def _translate(problem: BaseException, place: str) -> StoreError | None:
     name = getattr(problem, "sqlite_errorname", type(problem).__name__)
     said = f"SQLite said: {problem} ({name})"
     if code in {BUSY, LOCKED}:
-        return StoreUnavailable(f"{place} is locked by another program; nothing was written. Repeat. {said}")
+        return StoreUnavailable(
+            f"{place} is locked by another program; nothing was written. Repeat. {said}", is_unwritten=True
+        )
     if code == READONLY:
         return StoreReadOnly(
             f"{place} can't be written: make the file and its directory writable for this user (the journal files "

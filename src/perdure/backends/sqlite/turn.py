@@ -47,7 +47,8 @@ class Turn:
             self._lock = FileLock(self._place.beside("-lock"))
         except FileNotFoundError as problem:
             raise StoreUnavailable(
-                f"{self._place.name} can't be opened: there is no directory {self._place.path.parent}. Make it first."
+                f"{self._place.name} can't be opened: there is no directory {self._place.path.parent}. Make it first.",
+                is_unwritten=True,
             ) from problem
         except OSError:
             return  # it can't be written here at all: SQLite will tell, in words that are translated

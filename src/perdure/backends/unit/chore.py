@@ -20,6 +20,7 @@ class Where(TypedDict, total=False):
     about: str | int | None
     merge: Merge | None
     follow: Follow | None
+    in_part: bool
 
 
 class Chore:
@@ -27,12 +28,13 @@ class Chore:
 
     In a store with several partitions it is done in that of the instance that it is `about` (id or key), or
     in all of them. Then either what each of them gives is merged (`merge`), or the first one goes before, and the others do
-    what follows from what that gives (`follow`). Without any of it, it is done in the first one alone.
+    what follows from what that gives (`follow`). Without any of it, it is done in the first one alone. `in_part`: what some give is
+    merged though others can't be reached.
     """
 
-    __slots__ = ("about", "apply", "follow", "is_brief", "is_urgent", "merge", "when_filling", "when_sealed")
+    __slots__ = ("about", "apply", "follow", "in_part", "is_brief", "is_urgent", "merge", "when_filling", "when_sealed")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says something else of where and when
         self,
         apply: Callable[[Unit], Any],
         *,
@@ -41,6 +43,7 @@ class Chore:
         about: str | int | None = None,
         merge: Merge | None = None,
         follow: Follow | None = None,
+        in_part: bool = False,
         is_brief: bool = False,
         is_urgent: bool = False,
     ) -> None:
@@ -51,6 +54,7 @@ class Chore:
         self.about = about
         self.merge = merge
         self.follow = follow
+        self.in_part = in_part
         self.is_brief = is_brief
         self.is_urgent = is_urgent
 

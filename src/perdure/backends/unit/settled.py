@@ -33,10 +33,11 @@ class Settled:
         return self._limits
 
     def worker(self, key: int) -> WorkerStart | None:
-        """What a worker serves; None for one that was marked dead or forgotten."""
+        """What a worker serves; None for one that was marked dead or forgotten, or takes nothing more."""
         if key not in self._workers:
             found = self._tables.worker_start(key)
-            self._workers[key] = None if found is None else _decode_start(found)
+            start = None if found is None else _decode_start(found)
+            self._workers[key] = None if start is None or start.is_retired else start
         return self._workers[key]
 
     def worker_changed(self, key: int) -> None:

@@ -170,6 +170,10 @@ class Tables(Protocol):
 
     def insert_worker(self, row: WorkerRow) -> None: ...
 
+    def put_worker_start(self, worker_key: int, start: bytes) -> None:
+        """Of a living worker, in the place of how it began; no batch that began before is written any more."""
+        ...
+
     def beat(self, worker_key: int, now: Micros) -> bool:
         """Another lease for a living worker; whether it is one."""
         ...

@@ -298,6 +298,6 @@ class Unit(KeptRows):
         self.changes.buckets[queue] = bucket
 
     def worker_changed(self, key: int) -> None:
-        """It was marked dead, or forgotten."""
+        """It was marked dead, retired, or forgotten."""
         self.settled.worker_changed(key)
         self.heads.instances.pop(key, None)

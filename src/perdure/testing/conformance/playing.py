@@ -260,6 +260,10 @@ class PlayedWorker:
             MarkStuck(instance_key=task.instance_key, token=task.token, reason=reason, retry_in=retry_in)
         )
 
+    async def retire(self, *running: ActivityTask) -> None:
+        """With these attempts still to end."""
+        await self.backend.retire_worker(self.key, {(task.activity_key, task.token) for task in running})
+
     async def stop(self) -> None:
         await self.backend.stop_worker(self.key)
 

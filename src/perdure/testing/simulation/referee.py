@@ -7,7 +7,7 @@ forgets a fence, or a worker that works on under a lease that is over, disagrees
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from perdure.backends.memory.tables import Tables
@@ -95,6 +95,14 @@ class Referee:
             self._trace.note(who, type(transition).__name__, outcome)
         else:
             judge(who, transition, outcome)
+
+    def retired(self, who: str, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        """All but these has been given back."""
+        self._trace.note(who, "retires with", len(running))
+        self._over.update(token for token, worker in self._instances.values() if worker == worker_key)
+        for key, (token, worker) in self._activities.items():
+            if worker == worker_key and (key, token) not in running:
+                self._over.add(token)
 
     # --- each kind of transition
 

@@ -15,7 +15,7 @@ as a store's own connection would.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextvars import Context
 from random import Random
 from typing import Any, TypeVar, cast
@@ -112,6 +112,13 @@ class Wire:
 
     async def stop_worker(self, worker_key: int) -> None:
         await self._ask(lambda: self._store.stop_worker(worker_key), may_repeat=True)
+
+    async def retire_worker(self, worker_key: int, running: Collection[tuple[int, int]]) -> None:
+        async def retire() -> None:
+            await self._store.retire_worker(worker_key, running)
+            self._network.referee.retired(self._host.name, worker_key, running)
+
+        await self._ask(retire, may_repeat=True)
 
     async def housekeep(self) -> Housekeeping:
         done: Housekeeping = await self._ask(self._store.housekeep, may_repeat=True)
