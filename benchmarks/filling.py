@@ -15,4 +15,4 @@ async def fill(store: str, *, ended: int, waiting: int) -> None:
         await perdure.run(one_activity.with_options(instance_id=f"ended-{0:08d}"), 0)
         await perdure.start(wait_for_signal.with_options(instance_id=f"waiting-{0:08d}"), 0)
         await until_all_wait(perdure, evicted=True)
-    await kind_of(store).multiply(store, templates)
+    await kind_of(store).multiply(store, {template: count for template, count in templates.items() if count > 1})

@@ -12,6 +12,7 @@ from benchmarks.cases import (
     limited_queue,
     one_activity,
     processes,
+    pruning,
     queries,
     recovery,
     replay,
@@ -61,5 +62,6 @@ CASES: Mapping[str, Case] = {
         waiting_kept,
         waiting_evicted,
         full_store,
+        pruning,
     )
 }

@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from perdure.model.failure import Failure
     from perdure.model.inspection import HistoryEvent, Page, PendingActivity, QueueLimits, QueueStatus, WorkerStatus
     from perdure.model.instance import Execution, Instance, State, Stuck
-    from perdure.model.options import Cancellation, Duration, IfExists, ParentClose
+    from perdure.model.options import Cancellation, Duration, IfExists, ParentClose, Retention
     from perdure.model.retry import NO_RETRY, RetryPolicy
     from perdure.model.schedule import Overlap, Schedule
     from perdure.moving import Copied, abandon_copy, copy_store
@@ -192,6 +192,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Duration",
         "IfExists",
         "ParentClose",
+        "Retention",
     ),
     "engine.limits": ("Limits",),
     "model.failure": ("Failure",),
@@ -329,6 +330,7 @@ __all__ = [
     "ScheduledRun",
     "Schedules",
     "ParentClose",
+    "Retention",
     "Limits",
     "Failure",
     "Execution",

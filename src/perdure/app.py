@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from perdure.activities.definition import Activity, activity_of
 from perdure.errors import RegistrationError
 from perdure.model.names import OWN_NAMES
+from perdure.model.options import Duration, Retention
+from perdure.model.retention import as_retention
 from perdure.propagation import Propagation, Propagator, propagation_problems
 from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
@@ -30,7 +32,7 @@ class App:
     `@activity` made is registered. `lifespan` is entered by each worker on its running loop and yields such objects.
     `version` is stored with each instance at its start. `exceptions` may be rebuilt in workflow code from failures
     even where their module isn't loaded. `propagators` carry context variables from clients through workflows to
-    activities. Raises RegistrationError that lists every problem at once.
+    activities. `retention` is for workflows that say none themselves. Raises RegistrationError that lists every problem at once.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option with a default
@@ -45,9 +47,11 @@ class App:
         exceptions: Iterable[type[Exception]] = (),
         payload_limit: int | None = None,
         propagators: Sequence[Propagator] = (),
+        retention: Retention | Duration | None = None,
     ) -> None:
         self.version: str | None = version
         self.lifespan: Lifespan | None = lifespan
+        self.retention: Retention | None = None if retention is None else as_retention(retention)
         self.payloads: Payloads = (
             Payloads(converters=converters, codecs=codecs)
             if payload_limit is None

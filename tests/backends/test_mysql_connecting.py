@@ -92,6 +92,14 @@ async def test_the_client_takes_the_script_and_code_without_the_right_to_migrate
     assert await _works(connect(url, prefix=prefix, migrate=False))
 
 
+async def test_a_migration_that_was_broken_off_is_repeated(url: str, prefix: str) -> None:
+    """B10: these servers commit each statement by itself; a step is recorded when all of it is there."""
+    assert await _works(connect(url, prefix=prefix))
+    async with server(url) as cursor:
+        await cursor.execute(f"delete from {prefix}schema where version > 1")
+    assert await _works(connect(url, prefix=prefix))
+
+
 async def test_a_password_that_is_wrong_is_in_no_message(url: str, caplog: pytest.LogCaptureFixture) -> None:
     backend = connect(url, password="hunter-zwei")
     with pytest.raises(StoreError) as caught:

@@ -193,7 +193,7 @@ async def test_removing_waits_for_what_the_instance_has_sent(store: StoreUnderTe
     await store.create(HERE[0])
     mail.stop()
     await worker.run(messages=(builders.send_signal(THERE[0], 1),), closing=builders.completed())
-    assert await store.backend.prune(InstanceFilter()) == 0
+    assert (await store.backend.prune(InstanceFilter())).removed == 0
     with pytest.raises(StoreUnavailable, match="on their way"):
         await store.backend.commit(Remove(instance_id=HERE[0]))
     removing = asyncio.create_task(store.backend.commit(Remove(instance_id=HERE[0])))

@@ -11,6 +11,9 @@ from perdure.backends.sql import schema
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.backends.sqlite.session import SqliteSession
 from perdure.errors import SchemaMismatch
+from perdure.model.instance import State
+from perdure.model.retention import StoredRetention
+from perdure.testing.conformance import builders
 from tests.backends.sqlite_helpers import opened, start_program
 
 
@@ -39,7 +42,9 @@ async def main():
         assert program.returncode == 0, err
     with sqlite3.connect(path) as connection:
         assert connection.execute("select count(*) from perdure_instances").fetchone() == (8,)
-        assert connection.execute("select version from perdure_schema").fetchall() == [(1,)]
+        assert connection.execute("select version from perdure_schema").fetchall() == [
+            (each,) for each in range(1, schema.VERSION + 1)
+        ]
     connection.close()
 
 
@@ -81,6 +86,25 @@ def test_migrations_run_in_order_each_once() -> None:
     found = connection.execute("select version, oldest_code, migrated_at from perdure_schema").fetchall()
     assert found == [(1, 1, 5), (2, 1, 6)]
     connection.close()
+
+
+async def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """B10: the columns of retention come to what is there."""
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await store.finished(await store.worker(), "old")
+    with sqlite3.connect(path) as connection:
+        connection.execute("drop index perdure_instances_remove")
+        for column in ("retention", "remove_at"):
+            connection.execute(f"alter table perdure_instances drop column {column}")
+        connection.execute("delete from perdure_schema where version > 1")
+    connection.close()
+    async with opened(path) as store:
+        assert (await store.backend.read_instance("old")).remove_at is None
+        await store.create("new", retention=StoredRetention(completed=0))
+        await (await store.worker()).run(closing=builders.completed())
+        assert await store.backend.remove_expired() == 1
+        assert (await store.backend.read_instance("old")).state is State.COMPLETED
 
 
 async def test_tables_live_beside_the_users_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from perdure.backends.sqlite.wal import Wal
+from perdure.model.inspection import InstanceFilter
 from perdure.testing.conformance import builders
 from tests.backends.sqlite_helpers import opened
 
@@ -73,3 +74,16 @@ async def test_a_busy_store_keeps_its_log_short(tmp_path: Path) -> None:
             await store.backend.read_instance("order-1")
         assert (tmp_path / "store.db").stat().st_size > 200_000_000
         assert (tmp_path / "store.db-wal").stat().st_size < 80_000_000
+
+
+async def test_the_log_hears_of_what_was_removed(tmp_path: Path) -> None:
+    """Or a process that does nothing else would never bring it back."""
+    async with opened(tmp_path / "store.db") as store:
+        worker = await store.worker()
+        for number in range(20):
+            await store.finished(worker, f"order-{number}")
+        wal = store.backend._opened.writer._wal  # type: ignore[attr-defined]
+        before = wal._rows
+        await store.backend.prune(InstanceFilter())
+        await store.backend.prune(InstanceFilter())  # the batch before it is over then
+        assert wal._rows - before >= 20 * 2  # the instance and its history

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from perdure.backends.sql import schema
 from perdure.clock import random_id
 from tests.cli.conftest import Call
 from tests.stores import service_url
@@ -54,7 +55,7 @@ def test_the_sql_of_a_schema_is_printed_without_connecting(call: Call) -> None:
 
 
 def test_nothing_is_left_to_do_from_the_newest_version_on(call: Call) -> None:
-    result = call("migrate", "--sql", "--from-version", "1", store="postgresql://nowhere.invalid/db")
+    result = call("migrate", "--sql", "--from-version", str(schema.VERSION), store="postgresql://nowhere.invalid/db")
     assert result.output == "begin;\ncommit;\n"
 
 

@@ -16,6 +16,7 @@ from perdure.model.failure import Failure
 from perdure.model.inspection import ExportedInstance
 from perdure.model.instance import Parent, State
 from perdure.model.options import ParentClose
+from perdure.model.retention import StoredRetention
 from perdure.model.task import PendingPayload
 
 
@@ -55,6 +56,8 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     result: bytes | None
     failure: Failure | None
     reason: str
+    retention: StoredRetention | None = None
+    remove_at: Micros | None = None
 
 
 class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,11 +22,13 @@ from perdure.backends.unit.unit import Unit
 from perdure.clock import Clock, random_id, to_datetime
 from perdure.errors import StoreCorrupt, StoreUsageError
 from perdure.model.inspection import (
+    Ended,
     ExportedInstance,
     HistoryEvent,
     InstanceFilter,
     Page,
     PendingActivity,
+    Pruned,
     QueueStatus,
     SettingKind,
     WorkerStatus,
@@ -223,8 +225,19 @@ class RowBackend(Generic[H]):
         now = self._clock.now()
         return await self._look(lambda looking: looking.list_workers(now))
 
-    async def prune(self, where: InstanceFilter, *, limit: int = 1000) -> int:
-        return await self._write(lambda unit: keeping.prune(unit, where, limit))
+    async def prune(self, where: InstanceFilter, *, after: Ended | None = None, limit: int = 100) -> Pruned:
+        # Found by the reader: who writes isn't held up by a search.
+        found = await self._look(lambda looking: looking.ended_keys(where, after, limit))
+        removed = await self._remove([each.key for each in found])
+        return Pruned(removed=removed, last=found[-1] if len(found) == limit else None)
+
+    async def remove_expired(self, *, limit: int = 100) -> int:
+        now = self._clock.now()
+        expired = await self._look(lambda looking: looking.expired_keys(now, limit))
+        return await self._remove(expired) if expired else 0
+
+    async def _remove(self, keys: Sequence[int]) -> int:
+        return await self._write(lambda unit: keeping.remove_ended(unit, keys), merge=sum)
 
     async def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
         await self._write(lambda unit: keeping.put_blob(unit, instance_key, blob_id, data), about=instance_key)

@@ -11,7 +11,7 @@ from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.errors import InstanceNotFound
 from perdure.model.event import ExecutionStarted
-from perdure.model.inspection import InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
+from perdure.model.inspection import Ended, InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
 from perdure.model.instance import Execution, Instance, Outcome, State
 
 
@@ -60,6 +60,14 @@ class Looking(Protocol):
 
     def next_keys(self, where: InstanceFilter, after: int) -> list[int]:
         """Some of the keys of matching instances over `after`, oldest first; none if there are no more."""
+        ...
+
+    def ended_keys(self, where: InstanceFilter, after: Ended | None, limit: int) -> list[Ended]:
+        """Of matching instances that have ended, past that end; the first ones."""
+        ...
+
+    def expired_keys(self, now: Micros, limit: int) -> list[int]:
+        """Some of the instances that were kept for as long as they are to be."""
         ...
 
     def snapshot_of(self, key: int) -> Snapshot | None:

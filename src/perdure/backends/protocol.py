@@ -23,11 +23,13 @@ import msgspec
 from perdure.backends.answers import Answer
 from perdure.clock import Micros
 from perdure.model.inspection import (
+    Ended,
     ExportedInstance,
     HistoryEvent,
     InstanceFilter,
     Page,
     PendingActivity,
+    Pruned,
     QueueStatus,
     SettingKind,
     WorkerStatus,
@@ -138,6 +140,13 @@ class Tasks(Protocol):
         """
         ...
 
+    async def remove_expired(self, *, limit: int = 100) -> int:
+        """Remove up to `limit` ended instances that were kept for as long as their retention says; how many.
+
+        As `prune` otherwise. Any worker may, at any time, side by side.
+        """
+        ...
+
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
         """Return when there may be something to claim for the worker; at the latest after the time-out.
 
@@ -235,8 +244,12 @@ class Inspection(Protocol):
         """By start."""
         ...
 
-    async def prune(self, where: InstanceFilter, *, limit: int = 1000) -> int:
-        """Remove up to `limit` ended instances that match, oldest end first; how many. Running ones are never touched."""
+    async def prune(self, where: InstanceFilter, *, after: Ended | None = None, limit: int = 100) -> Pruned:
+        """Remove the next up to `limit` ended instances that match, oldest end first, past `after`.
+
+        Running ones are never touched, and those are passed over whose messages are on their way, or that somebody else is
+        just writing. Several may do it at once: each is removed, and counted, by one.
+        """
         ...
 
     async def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:

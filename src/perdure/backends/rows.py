@@ -18,6 +18,7 @@ from perdure.errors import StoreCorrupt
 from perdure.model.event import ExecutionStarted
 from perdure.model.failure import Failure
 from perdure.model.instance import Parent, State
+from perdure.model.retention import StoredRetention
 from perdure.model.retry import StoredRetry
 from perdure.model.task import ActivityTask, PendingEvent, PendingPayload, WorkflowTask
 
@@ -37,6 +38,7 @@ STATE_NUMBERS = {state: number for number, state in enumerate(STATES)}
 encode = msgspec.msgpack.Encoder().encode
 _decode_started = msgspec.msgpack.Decoder(ExecutionStarted).decode
 _decode_pending: Callable[[bytes], PendingPayload] = msgspec.msgpack.Decoder(PendingPayload).decode
+_decode_retention = msgspec.msgpack.Decoder(StoredRetention).decode
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 
 
@@ -99,6 +101,14 @@ def decode_outcome(row: bytes | None) -> StoredOutcome:
         raise StoreCorrupt(f"an outcome can't be read: {problem}") from problem
 
 
+def decode_retention(row: bytes | None) -> StoredRetention | None:
+    """Raises StoreCorrupt."""
+    try:
+        return None if row is None else _decode_retention(row)
+    except msgspec.MsgspecError as problem:
+        raise StoreCorrupt(f"a retention can't be read: {problem}") from problem
+
+
 def decode_body(row: bytes) -> ActivityBody:
     """Raises StoreCorrupt."""
     try:
@@ -116,7 +126,7 @@ def decode_started(row: bytes) -> ExecutionStarted:
 
 
 class InstanceRow(msgspec.Struct, eq=False, gc=False):
-    """A row of perdure_instances; what follows `outcome` isn't a column."""
+    """A row of perdure_instances; what follows `remove_at` isn't a column."""
 
     key: int
     instance_id: str
@@ -163,6 +173,10 @@ class InstanceRow(msgspec.Struct, eq=False, gc=False):
     lost: int = 0
     phase: int = 0
     outcome: bytes | None = None
+    retention: bytes | None = None
+    """A StoredRetention."""
+    remove_at: Micros | None = None
+    """Of an ended one that isn't kept for ever."""
 
     revision: int = 0
     """Drawn anew with each write, where several write: a row that was read is unchanged while it stands there."""
@@ -319,7 +333,7 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
         )
 
 
-INSTANCE_COLUMNS = InstanceRow.__struct_fields__[: InstanceRow.__struct_fields__.index("outcome") + 1]
+INSTANCE_COLUMNS = InstanceRow.__struct_fields__[: InstanceRow.__struct_fields__.index("remove_at") + 1]
 ACTIVITY_COLUMNS = ActivityRow.__struct_fields__[: ActivityRow.__struct_fields__.index("details") + 1]
 
 

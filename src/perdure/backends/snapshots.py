@@ -17,7 +17,15 @@ from perdure.backends.exports import (
     ReceiptRecord,
     Snapshot,
 )
-from perdure.backends.rows import STATES, ActivityRow, InstanceRow, decode_failure, decode_outcome, decode_pending
+from perdure.backends.rows import (
+    STATES,
+    ActivityRow,
+    InstanceRow,
+    decode_failure,
+    decode_outcome,
+    decode_pending,
+    decode_retention,
+)
 from perdure.clock import Micros
 from perdure.model.checkpoint import NewActivity
 from perdure.model.event import ExecutionStarted
@@ -97,6 +105,8 @@ def _instance(row: InstanceRow, started: ExecutionStarted) -> InstanceRecord:
         result=outcome.result,
         failure=outcome.failure,
         reason=outcome.reason,
+        retention=decode_retention(row.retention),
+        remove_at=row.remove_at,
     )
 
 

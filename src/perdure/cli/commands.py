@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_STATES = ("running", "completed", "failed", "cancelled", "terminated")
+_ENDS = ("completed", "failed", "cancelled", "terminated")
 
 
 class Commands(click.Group):
@@ -45,6 +45,41 @@ def app_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(command)
+
+
+def filter_options(*states: str) -> Callable[[F], F]:
+    """Which instances; `states` are those that can be asked for."""
+    options = (
+        click.option(
+            "--state", "states", type=click.Choice(states), multiple=True, help="In this state; may be repeated."
+        ),
+        click.option("--workflow", metavar="NAME", help="Of this workflow."),
+        click.option("--queue", metavar="NAME", help="On this queue."),
+        click.option("--id-prefix", metavar="TEXT", help="Whose id begins so."),
+        click.option("--id-contains", metavar="TEXT", help="Whose id holds this."),
+        click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="With this tag; may be repeated."),
+        click.option("--app-version", "version", metavar="TEXT", help="Started with App(version=TEXT)."),
+        click.option("--created-from", type=click.DateTime(), help="From this time on, in UTC."),
+        click.option("--created-to", type=click.DateTime(), help="Before this time, in UTC."),
+        click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance."),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def age(text: str) -> timedelta:
+    """As in `30d`, `12h`, `90m` or `10s`."""
+    if not (text[:-1].isdecimal() and text[-1] in _UNITS):
+        raise click.BadParameter(f"{text!r} is no length of time: write it as in 30d, 12h, 90m or 10s")
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,16 +115,7 @@ def worker(app_target: str, store: str | None, processes: int, **options: Any) -
 
 @perdure.command("list")
 @store_option
-@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="In this state; may be repeated.")
-@click.option("--workflow", metavar="NAME", help="Of this workflow.")
-@click.option("--queue", metavar="NAME", help="On this queue.")
-@click.option("--id-prefix", metavar="TEXT", help="Whose id begins so.")
-@click.option("--id-contains", metavar="TEXT", help="Whose id holds this.")
-@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="With this tag; may be repeated.")
-@click.option("--app-version", "version", metavar="TEXT", help="Started with App(version=TEXT).")
-@click.option("--created-from", type=click.DateTime(), help="From this time on, in UTC.")
-@click.option("--created-to", type=click.DateTime(), help="Before this time, in UTC.")
-@click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance.")
+@filter_options("running", *_ENDS)
 @click.option("--stuck", is_flag=True, default=None, help="Those that can't go on.")
 @click.option("--suspended", is_flag=True, default=None, help="Those that were suspended.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
@@ -98,10 +124,41 @@ def list_(store: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List instances, newest first."""
     from perdure.cli import looking
 
-    filters["tags"] = _tags(filters["tags"])
-    for name in ("created_from", "created_to"):
-        filters[name] = _in_utc(filters[name])
-    looking.list_instances(store, cast("Filters", _given(filters)), limit=limit, as_json=as_json)
+    looking.list_instances(store, _filters(filters), limit=limit, as_json=as_json)
+
+
+@perdure.command()
+@store_option
+@click.option(
+    "--older-than", type=age, required=True, metavar="AGE", help="That ended so long ago, as in 30d, 12h or 0s."
+)
+@filter_options(*_ENDS)
+@click.option("--limit", type=click.IntRange(1), help="At most so many, those that ended first.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@json_option
+def prune(
+    store: str | None, older_than: timedelta, limit: int | None, dry_run: bool, as_json: bool, **filters: Any
+) -> None:
+    """Remove instances that have ended, with all that belongs to them; others may work on the store meanwhile.
+
+    What was broken off goes on when it is run again.
+    """
+    from perdure.cli import removing
+
+    removing.prune(store, older_than, _filters(filters), limit=limit, dry_run=dry_run, as_json=as_json)
+
+
+@perdure.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@store_option
+@click.option("--dry-run", is_flag=True, help="Only look whether they could be.")
+@json_option
+def remove(ids: tuple[str, ...], store: str | None, dry_run: bool, as_json: bool) -> None:
+    """Remove instances that have ended, by their ids. Those that run stay, and the exit code is 1 then."""
+    from perdure.cli import removing
+
+    if not removing.remove(store, ids, dry_run=dry_run, as_json=as_json):
+        raise click.exceptions.Exit(1)
 
 
 @perdure.command()
@@ -207,6 +264,13 @@ def copy(source: str, target: str, into_existing: bool, dry_run: bool, unseal: b
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _filters(given: dict[str, Any]) -> Filters:
+    given["tags"] = _tags(given["tags"])
+    for name in ("created_from", "created_to"):
+        given[name] = _in_utc(given[name])
+    return cast("Filters", _given(given))
 
 
 def _tags(given: tuple[str, ...]) -> dict[str, str] | None:

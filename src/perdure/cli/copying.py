@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import click
 
@@ -13,10 +12,11 @@ from perdure.backends.connect import connect
 from perdure.backends.protocol import Backend
 from perdure.cli.loading import check_store, existing_store
 from perdure.cli.looking import opened, print_json
+from perdure.cli.progress import progress
 from perdure.cli.shown import as_data
 from perdure.cli.tables import print_table
 from perdure.model.instance import State
-from perdure.moving import Copied, OnProgress, abandon_copy, copy_store
+from perdure.moving import Copied, abandon_copy, copy_store
 from perdure.serialization.payloads import Payloads
 
 
@@ -34,7 +34,7 @@ def unseal(source: str, target: str) -> None:
 
 async def _copy(source: str, target: str, *, into_existing: bool, dry_run: bool, is_silent: bool) -> Copied:
     async with opened(source) as old, _target(target, is_made=not dry_run) as new:
-        with _progress(is_silent=is_silent or dry_run) as on_progress:
+        with progress(is_silent=is_silent or dry_run) as on_progress:
             return await copy_store(old, new, into_existing=into_existing, dry_run=dry_run, on_progress=on_progress)
 
 
@@ -72,35 +72,3 @@ def _print(copied: Copied, *, dry_run: bool) -> None:
         before = f", {copied.there_before:,} earlier" if copied.there_before else ""
         click.echo(f"Copied {copied.instances:,} instances{before}, and {copied.settings:,} settings.")
         click.echo(f"{copied.target_url} is open; {copied.source_url} stays sealed.")
-
-
-@contextmanager
-def _progress(*, is_silent: bool) -> Generator[OnProgress | None]:
-    """rich's bar for a person, if rich is there; else a line at each tenth."""
-    if is_silent:
-        yield None
-        return
-    if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-        except ImportError:
-            pass
-        else:
-            with Progress(
-                BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-            ) as bar:
-                task = bar.add_task("instances", total=None)
-                yield lambda done, total: bar.update(task, completed=done, total=total)
-            return
-    yield _Lines()
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._tenths = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        if done * 10 // total > self._tenths:
-            self._tenths = done * 10 // total
-            click.echo(f"{done:,} of {total:,} instances", err=True)

@@ -140,6 +140,7 @@ def _facts(shown: Shown, payloads: Payloads) -> list[tuple[str, str]]:
         ("deadline", instance.deadline_at and at(instance.deadline_at)),
         ("due", instance.due_at and at(instance.due_at)),
         ("ended", instance.ended_at and at(instance.ended_at)),
+        ("removed", instance.remove_at and at(instance.remove_at)),
         ("events", f"{instance.history_length} ({instance.history_bytes:,} bytes)"),
         ("worker", instance.worker),
         ("stuck", instance.stuck and instance.stuck.reason),

@@ -286,12 +286,20 @@ class Client(Reader):
         """How the instance ended, once it has, whatever the end. Raises TimeoutError, InstanceNotFound."""
         return (await self._wait_for_outcome(instance_id, timeout)).state
 
-    async def prune(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> int:
+    async def prune(
+        self,
+        *,
+        limit: int | None = None,
+        progress: Callable[[int], object] | None = None,
+        **filters: Unpack[Filters],
+    ) -> int:
         """Remove ended instances that the filters let through, those that ended first first; how many there were.
 
-        As in `prune(ended_to=a_month_ago)`. Running ones are never touched.
+        As in `prune(ended_to=a_month_ago)`. Running ones are never touched. It goes step by step, and lets others use the store
+        in between; after each step `progress` is called with the number so far. What is broken off goes on when it is done again,
+        and several may do it at once.
         """
-        return await prune_instances(self._outside(), instance_filter(filters), limit)
+        return await prune_instances(self._outside(), instance_filter(filters), limit, progress)
 
     @property
     def queues(self) -> Queues:
@@ -325,7 +333,10 @@ class Client(Reader):
     ) -> ScheduleHandle:
         check_registered(self._app, definition)
         version = None if self._app is None else self._app.version
-        plan = plan_of(schedule, definition, args, kwargs, payloads=self._payloads, version=version)
+        retention = None if self._app is None else self._app.retention
+        plan = plan_of(
+            schedule, definition, args, kwargs, payloads=self._payloads, version=version, retention=retention
+        )
         return await put_schedule(self, plan, self._clock)
 
     async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same

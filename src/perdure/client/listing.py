@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -14,7 +15,9 @@ from perdure.model.instance import Instance, State
 
 _INSTANCES = 200
 _EVENTS = 1000
-_PRUNED_AT_ONCE = 1000
+_PRUNED_AT_ONCE = 100
+_REST = 3.0
+"""So many times as long as a step of pruning took, others have the store to themselves."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +61,22 @@ async def read_history(store: Inspection, instance_id: str, execution_id: str | 
         last = events[-1].position
 
 
-async def prune_instances(store: Inspection, where: InstanceFilter, limit: int | None) -> int:
+async def prune_instances(
+    store: Inspection, where: InstanceFilter, limit: int | None, progress: Callable[[int], object] | None
+) -> int:
     """Remove ended instances that match, at most `limit`; how many there were."""
-    removed = 0
+    time = asyncio.get_running_loop().time
+    removed, after = 0, None
     while limit is None or removed < limit:
+        began_at = time()
         asked = _PRUNED_AT_ONCE if limit is None else min(_PRUNED_AT_ONCE, limit - removed)
-        found = await repeat(partial(store.prune, where, limit=asked))
-        removed += found
-        if found < asked:
+        pruned = await repeat(partial(store.prune, where, after=after, limit=asked))
+        removed, after = removed + pruned.removed, pruned.last
+        if progress is not None and pruned.removed:
+            progress(removed)
+        if after is None:
             break
+        await asyncio.sleep(_REST * (time() - began_at))
     return removed
 
 

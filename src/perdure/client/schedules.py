@@ -13,7 +13,8 @@ from perdure.errors import ConfigurationError, InstanceAlreadyExists, InstanceNo
 from perdure.model.event import ExecutionStarted
 from perdure.model.instance import State
 from perdure.model.names import DEFAULT_QUEUE
-from perdure.model.options import IfExists, WorkflowOptions
+from perdure.model.options import IfExists, Retention, WorkflowOptions
+from perdure.model.retention import chosen
 from perdure.model.retry import stored_retry
 from perdure.model.schedule import Schedule
 from perdure.model.transition import CreateInstance
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from perdure.client.client import Client
 
 _PREFIX = "schedule:"
-_ALONE = ("queue", "priority", "timeout", "tags", "retry")
+_ALONE = ("queue", "priority", "timeout", "tags", "retry", "retention")
 """The options that make sense for runs that a schedule starts."""
 
 
@@ -143,7 +144,11 @@ async def put_schedule(client: Client, plan: Plan, clock: Clock) -> ScheduleHand
     handle = ScheduleHandle(client, plan.schedule.id, clock)
     instance_id = _instance_id(plan.schedule.id)
     keeper = keep_schedule.with_options(
-        instance_id=instance_id, queue=plan.target.queue, if_exists=IfExists.RESTART, priority=plan.target.priority
+        instance_id=instance_id,
+        queue=plan.target.queue,
+        if_exists=IfExists.RESTART,
+        priority=plan.target.priority,
+        retention=Retention(),  # the App's is that of its own workflows
     )
     try:
         await client.start(keeper, plan)
@@ -161,6 +166,7 @@ def plan_of(
     *,
     payloads: Payloads,
     version: str | None,
+    retention: Retention | None,
 ) -> Plan:
     """Arguments are bound, checked and encoded here. Raises ConfigurationError for options that a schedule can't keep."""
     options = workflow.options
@@ -178,8 +184,9 @@ def plan_of(
             f"they are due; {', '.join(_ALONE)} can"
         )
     call = payloads.call(workflow.function, skip=1).encode(args, kwargs)
+    retry = None if options.retry is None else stored_retry(options.retry)
     target = Target(
-        call=StoredCall(workflow.name, *call, version, None if options.retry is None else stored_retry(options.retry)),
+        call=StoredCall(workflow.name, *call, version, retry, retention=chosen(options.retention, retention)),
         queue=options.queue or DEFAULT_QUEUE,
         priority=options.priority or 0,
         timeout=None if options.timeout is None else duration_micros(options.timeout),
@@ -210,6 +217,7 @@ def _creation(plan: Plan, instance_id: str, due_at: Micros, headers: dict[str, s
         version=call.version,
         timeout=target.timeout,
         tags=target.tags,
+        retention=call.retention,
     )
 
 

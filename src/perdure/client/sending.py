@@ -60,6 +60,7 @@ class Sending:
             payloads=self._payloads,
             version=self._version_of(definition),
             headers=self.headers(),
+            retention=None if self._app is None else self._app.retention,
             clock=self._clock,
         )
         found = await way._create(asked)

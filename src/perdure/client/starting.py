@@ -13,7 +13,8 @@ from perdure.errors import ConfigurationError, InstanceAlreadyExists, Registrati
 from perdure.model.event import ExecutionStarted, SignalReceived
 from perdure.model.instance import State
 from perdure.model.names import DEFAULT_QUEUE
-from perdure.model.options import Duration, IfExists, WorkflowOptions
+from perdure.model.options import Duration, IfExists, Retention, WorkflowOptions
+from perdure.model.retention import chosen
 from perdure.model.transition import CreateInstance, Existing
 from perdure.propagation import Propagation, Propagator
 from perdure.serialization.payloads import Payloads
@@ -54,9 +55,10 @@ def creation(
     payloads: Payloads,
     version: str | None,
     headers: dict[str, str],
+    retention: Retention | None,
     clock: Clock,
 ) -> CreateInstance:
-    """What a start asks of the store. Arguments are bound, checked and encoded here."""
+    """What a start asks of the store. Arguments are bound, checked and encoded here. `retention` is the App's."""
     options = workflow.options
     call = payloads.call(workflow.function, skip=1).encode(args, kwargs)
     instance_id = options.instance_id or _drawn_id(workflow.name, options.idempotency_key, clock)
@@ -76,6 +78,7 @@ def creation(
         timeout=_micros(options.timeout),
         start_delay=_delay(options.start_delay),
         tags=dict(options.tags or {}),
+        retention=chosen(options.retention, retention),
         if_exists=options.if_exists,
         signals=tuple(_received(bound, payloads) for bound in workflow.start_signals),
     )

@@ -257,9 +257,15 @@ class SyncClient:
         """How many instances there are, what waits on which queue, and who works on it."""
         return self._call(Client.stats)
 
-    def prune(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> int:
-        """Remove ended instances that the filters let through; see `Client.prune`."""
-        return self._call(Client.prune, limit=limit, **filters)
+    def prune(
+        self,
+        *,
+        limit: int | None = None,
+        progress: Callable[[int], object] | None = None,
+        **filters: Unpack[Filters],
+    ) -> int:
+        """Remove ended instances that the filters let through; see `Client.prune`. `progress` is called in another thread."""
+        return self._call(Client.prune, limit=limit, progress=progress, **filters)
 
     @property
     def queues(self) -> SyncQueues:

@@ -28,6 +28,7 @@ from perdure.model.checkpoint import NewActivity, StartSubWorkflow
 from perdure.model.event import ExecutionStarted, PatchMarked, SideEffectRecorded, SignalSent
 from perdure.model.names import LONGEST
 from perdure.model.options import WorkflowOptions
+from perdure.model.retention import chosen
 from perdure.model.retry import stored_retry
 from perdure.observability.logging import WorkflowLogger
 from perdure.serialization.calls import UNREAD, CallReader
@@ -117,7 +118,8 @@ class ExecutionRuntime:
             raise ConfigurationError("start_signal is for client.start: signal a sub-workflow through its future")
         schema = core.payloads.call(workflow.function, skip=1)
         retry = None if workflow.options.retry is None else stored_retry(workflow.options.retry)
-        call = StoredCall(workflow.name, *schema.encode(args, kwargs), core.version, retry)
+        kept = chosen(workflow.options.retention, core.app.retention)
+        call = StoredCall(workflow.name, *schema.encode(args, kwargs), core.version, retry, retention=kept)
         return self._start_sub_workflow(ctx, call, workflow.options, schema)
 
     def execute_stored(self, ctx: Context, call: StoredCall, options: WorkflowOptions) -> SubWorkflowFuture[Any]:
@@ -157,6 +159,7 @@ class ExecutionRuntime:
                 start_delay=0 if options.start_delay is None else duration_micros(options.start_delay),
                 tags=options.tags or {},
                 parent_close=options.parent_close,
+                retention=call.retention,
                 replaces_failed=is_retry,
             )
 

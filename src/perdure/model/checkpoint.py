@@ -11,6 +11,7 @@ from perdure.model.event import CancelRequested, Event, ExecutionStarted, Signal
 from perdure.model.failure import Failure
 from perdure.model.instance import State
 from perdure.model.options import ParentClose
+from perdure.model.retention import StoredRetention
 from perdure.model.retry import StoredRetry
 
 
@@ -59,6 +60,7 @@ class StartSubWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] = {}
     parent_close: ParentClose = ParentClose.CANCEL
     """What the end of the sender's execution, of whatever kind, does to the instance if it still runs then."""
+    retention: StoredRetention | None = None
     replaces_failed: bool = False
     """A retry: an instance of this id that ended without a result makes way."""
 

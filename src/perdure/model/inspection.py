@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from perdure.clock import Micros
 from perdure.model.event import Event
 from perdure.model.failure import Failure
 from perdure.model.instance import State
@@ -33,6 +34,20 @@ class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
     parent_instance_id: str | None = None
     stuck: bool | None = None
     suspended: bool | None = None
+
+
+class Ended(NamedTuple):
+    """Where an instance stands among those that have ended."""
+
+    ended_at: Micros
+    key: int
+
+
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of pruning did. `last` leads to the next one; None if there are no more."""
+
+    removed: int
+    last: Ended | None = None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -80,6 +80,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """The worker that has its execution in memory."""
     due_at: datetime | None
     """When its next workflow task is due; None while it waits for events alone."""
+    remove_at: datetime | None = None
+    """When an ended instance is removed by itself; None: it stays."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

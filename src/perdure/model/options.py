@@ -45,6 +45,15 @@ class IfExists(enum.StrEnum):
     """Start anew if it ended without a result, else raise."""
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an instance is kept after its end, by how it ended; None is for ever."""
+
+    completed: Duration | None = None
+    failed: Duration | None = None
+    cancelled: Duration | None = None
+    terminated: Duration | None = None
+
+
 class ActivityOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an activity. None means: as the workflow has it, or no limit."""
 
@@ -72,3 +81,5 @@ class WorkflowOptions(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy | None = None
     """Sub-workflows alone: tried again as a new instance of the same id."""
     parent_close: ParentClose = ParentClose.CANCEL
+    retention: Retention | None = None
+    """None: as the App says."""

@@ -18,6 +18,7 @@ from perdure.model.event import ExecutionStarted, Sent, SignalReceived
 from perdure.model.failure import Failure
 from perdure.model.instance import State
 from perdure.model.options import IfExists
+from perdure.model.retention import StoredRetention
 from perdure.model.task import ActivityTask, WorkflowTask
 
 O_co = TypeVar("O_co", covariant=True)
@@ -109,6 +110,7 @@ class CreateInstance(Transition[Created | Existing], frozen=True, kw_only=True):
     timeout: Micros | None = None
     start_delay: Micros = 0
     tags: Mapping[str, str] = {}
+    retention: StoredRetention | None = None
     if_exists: IfExists = IfExists.RAISE
     signals: tuple[SignalReceived, ...] = ()
     first_step: FirstStep | None = None

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from perdure.backends.protocol import Backend, Question
 from perdure.engine.execution import Execution
+from perdure.engine.whereabouts import Place
 from perdure.errors import InstanceNotFound, StoreCorrupt, StoreError
 from perdure.model.instance import Instance
 from perdure.model.reply import Query, Reply
@@ -73,6 +74,11 @@ class Answering:
         told: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._answer(instance_id, query, lambda reply: None if told.done() else told.set_result(reply))
         return told
+
+    def places(self, instance_id: str) -> Sequence[Place]:
+        """Where the execution is that is in memory; nowhere if there is none."""
+        seat = self._executions.find(instance_id)
+        return () if seat is None or seat.execution is None or seat.is_busy else seat.execution.places()
 
     def send(self, question_id: bytes, reply: Reply) -> None:
         """Give an answer. It is a hint: whoever waits for something durable looks for it as well."""

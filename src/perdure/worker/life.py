@@ -19,10 +19,9 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from perdure.engine.whereabouts import Place
 from perdure.errors import StoreError
 from perdure.model.reply import Query, Reply
 from perdure.model.task import ActivityTask
@@ -32,6 +31,7 @@ from perdure.worker.answering import Answering
 from perdure.worker.attempt import Surroundings
 from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import HOPELESS, Backoff, until_done
+from perdure.worker.clearing import clear_away
 from perdure.worker.executions import Executions
 from perdure.worker.hand_back import HandBack
 from perdure.worker.heartbeats import Heartbeats
@@ -239,16 +239,12 @@ class Life:
         """Ask an execution that is in memory under a lease that holds; None if it isn't."""
         return self.answering.ask(instance_id, query) if self._keeper.is_held else None
 
-    def places(self, instance_id: str) -> Sequence[Place]:
-        """Where the execution is that is in memory; nowhere if there is none."""
-        seat = self._executions.find(instance_id)
-        return () if seat is None or seat.execution is None or seat.is_busy else seat.execution.places()
-
     async def _serve(self, served: Callable[[LifeEnd], None]) -> None:
         async with self._group as group:
             poller = self._begin(self._poller.run())
             services = [
                 self._begin(keep_house(self._has.backend, self._has.logger)),
+                self._begin(clear_away(self._has.backend, self._has.logger)),
                 group.create_task(self._await_stop()),
                 *([self._begin(self.answering.run())] if self._serves_workflows else ()),
             ]

@@ -172,7 +172,7 @@ class Worker:
     def _places(self, instance_id: str) -> Sequence[Place]:
         """Where the execution is that is in memory here; nowhere if there is none."""
         life = None if self._lives is None else self._lives.serving
-        return () if life is None else life.places(instance_id)
+        return () if life is None else life.answering.places(instance_id)
 
     async def _run_on(self) -> None:
         with frozen_heap():

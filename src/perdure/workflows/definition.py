@@ -12,7 +12,8 @@ import msgspec
 from perdure.activities.definition import Activity, definition_name
 from perdure.errors import ConfigurationError, RegistrationError
 from perdure.model.names import check_name
-from perdure.model.options import Duration, IfExists, ParentClose, WorkflowOptions
+from perdure.model.options import Duration, IfExists, ParentClose, Retention, WorkflowOptions
+from perdure.model.retention import as_retention
 from perdure.model.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -63,13 +64,15 @@ class Workflow(Generic[P, R_co]):
         idempotency_key: str | None = None,
         retry: RetryPolicy | None = None,
         parent_close: ParentClose | str | None = None,
+        retention: Retention | Duration | None = None,
         start_signal: BoundSignal | None = None,
     ) -> Self:
         """A copy with these options in place of the old ones; what isn't given stays.
 
         `instance_id` is drawn if there is none. `timeout` is a deadline for the whole instance, continue-as-new
         included; past it the instance is FAILED with DeadlineExceeded. `start_signal` (`approval(value)`) stands
-        before any other signal; several calls add up. `retry` and `parent_close` concern sub-workflows alone.
+        before any other signal; several calls add up. `retry` and `parent_close` concern sub-workflows alone. `retention`
+        is how long the instance is kept after its end: as the App says, or for ever.
         """
         options = _changed(
             self.options,
@@ -83,6 +86,7 @@ class Workflow(Generic[P, R_co]):
             idempotency_key=idempotency_key,
             retry=retry,
             parent_close=parent_close,
+            retention=retention,
         )
         signals = self.start_signals if start_signal is None else (*self.start_signals, start_signal)
         return type(self)(
@@ -110,6 +114,7 @@ def workflow(
     timeout: Duration | None = None,
     retry: RetryPolicy | None = None,
     parent_close: ParentClose | str | None = None,
+    retention: Retention | Duration | None = None,
     determinism: Determinism = "strict",
 ) -> WorkflowDecorator: ...
 def workflow(
@@ -199,5 +204,6 @@ _CHECKED: Mapping[str, Callable[[Any], Any]] = {
     "if_exists": IfExists,
     "parent_close": ParentClose,
     "timeout": _checked_timeout,
+    "retention": as_retention,
     "tags": _checked_tags,
 }

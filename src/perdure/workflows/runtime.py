@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from perdure.clock import Micros
+from perdure.model.retention import StoredRetention
 from perdure.model.retry import StoredRetry
 from perdure.workflows.future import Future, SubWorkflowFuture
 
@@ -36,6 +37,7 @@ class StoredCall(msgspec.Struct, frozen=True):
     version: str | None
     retry: StoredRetry | None
     due_at: Micros | None = None
+    retention: StoredRetention | None = None
 
 
 class Handlers(Protocol):

@@ -22,11 +22,13 @@ from perdure.backends.timeouts import Timeouts
 from perdure.clock import Micros, to_datetime
 from perdure.errors import ConfigurationError
 from perdure.model.inspection import (
+    Ended,
     ExportedInstance,
     HistoryEvent,
     InstanceFilter,
     Page,
     PendingActivity,
+    Pruned,
     QueueStatus,
     SettingKind,
     WorkerStatus,
@@ -228,8 +230,11 @@ class MemoryBackend:
     async def list_workers(self) -> Sequence[WorkerStatus]:
         return self.store.locked(reading.list_workers)
 
-    async def prune(self, where: InstanceFilter, *, limit: int = 1000) -> int:
-        return self.store.write(lambda tables, now: keeping.prune(tables, where, limit))
+    async def prune(self, where: InstanceFilter, *, after: Ended | None = None, limit: int = 100) -> Pruned:
+        return self.store.write(lambda tables, now: keeping.prune(tables, where, after, limit))
+
+    async def remove_expired(self, *, limit: int = 100) -> int:
+        return self.store.write(lambda tables, now: keeping.remove_expired(tables, now, limit))
 
     async def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
         self.store.write(lambda tables, now: keeping.put_blob(tables, instance_key, blob_id, data))

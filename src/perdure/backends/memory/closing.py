@@ -16,6 +16,7 @@ from perdure.model.checkpoint import NextExecution
 from perdure.model.event import Administrative, Terminated
 from perdure.model.instance import Outcome, State
 from perdure.model.options import ParentClose
+from perdure.model.retention import removal_at
 
 
 def write_history(row: InstanceRow, encoded: bytes, count: int) -> None:
@@ -95,6 +96,9 @@ def continue_as_new(tables: Tables, row: InstanceRow, following: NextExecution, 
 def _end_one(tables: Tables, row: InstanceRow, outcome: Outcome, now: Micros) -> None:
     row.state, row.result, row.failure, row.reason = outcome.state, outcome.result, outcome.failure, outcome.reason
     row.ended_at = row.updated_at = now
+    row.remove_at = removal_at(row.retention, row.state, now)
+    if row.remove_at is not None:
+        tables.removals.put(row.key, row.remove_at)
     row.wake_at, row.stuck_reason, row.suspended = None, None, False
     row.pending.clear()
     _drop_activities(tables, row)

@@ -37,6 +37,7 @@ def insert(
         parent_close=start.parent_close if isinstance(start, StartSubWorkflow) else ParentClose.ABANDON,
         started=begun(start, now),
         wake_at=now + start.start_delay,
+        retention=start.retention,
     )
     tables.add_instance(row)
     return row

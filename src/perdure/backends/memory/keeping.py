@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+from itertools import islice
+
 import msgspec
 
 from perdure.backends.exports import (
@@ -23,7 +26,7 @@ from perdure.backends.memory.tables import Tables
 from perdure.backends.memory.workers import give_leases_back
 from perdure.clock import Micros
 from perdure.errors import ConfigurationError, InstanceAlreadyExists, StoreCorrupt
-from perdure.model.inspection import InstanceFilter, QueueLimits, SettingKind
+from perdure.model.inspection import Ended, InstanceFilter, Pruned, QueueLimits, SettingKind
 from perdure.model.instance import State
 from perdure.model.task import PendingEvent
 
@@ -62,12 +65,19 @@ def delete_setting(tables: Tables, kind: SettingKind, name: str) -> bool:
     return True
 
 
-def prune(tables: Tables, where: InstanceFilter, limit: int) -> int:
-    ended = [row for row in matching(tables, where) if not row.is_running]
-    ended.sort(key=lambda row: (row.ended_at or 0, row.key))
-    for row in ended[:limit]:
-        remove_instance(tables, row)
-    return len(ended[:limit])
+def prune(tables: Tables, where: InstanceFilter, after: Ended | None, limit: int) -> Pruned:
+    ended = (Ended(row.ended_at, row.key) for row in matching(tables, where) if row.ended_at is not None)
+    found = heapq.nsmallest(limit, (each for each in ended if after is None or each > after))
+    for each in found:
+        remove_instance(tables, tables.instances[each.key])
+    return Pruned(removed=len(found), last=found[-1] if len(found) == limit else None)
+
+
+def remove_expired(tables: Tables, now: Micros, limit: int) -> int:
+    expired = list(islice(tables.removals.pop_due(now), limit))
+    for key in expired:
+        remove_instance(tables, tables.instances[key])
+    return len(expired)
 
 
 def seal(tables: Tables, target: str | None, now: Micros) -> None:

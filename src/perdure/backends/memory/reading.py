@@ -55,6 +55,7 @@ def instance_of(row: InstanceRow) -> Instance:
         stuck=stuck,
         worker=None if row.worker is None else row.worker.start.name,
         due_at=_datetime(row.wake_at),
+        remove_at=_datetime(row.remove_at),
     )
 
 

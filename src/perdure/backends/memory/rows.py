@@ -18,6 +18,7 @@ from perdure.model.failure import Failure
 from perdure.model.inspection import QueueLimits
 from perdure.model.instance import Parent, State
 from perdure.model.options import ParentClose
+from perdure.model.retention import StoredRetention
 from perdure.model.task import PendingEvent
 
 
@@ -73,6 +74,7 @@ class InstanceRow:
     parent_close: ParentClose
     started: ExecutionStarted
     wake_at: Micros | None
+    retention: StoredRetention | None = None
 
     is_fresh: bool = True
     position: int = 0
@@ -102,6 +104,7 @@ class InstanceRow:
 
     state: State = State.RUNNING
     ended_at: Micros | None = None
+    remove_at: Micros | None = None
     result: bytes | None = None
     failure: Failure | None = None
     reason: str = ""

@@ -44,6 +44,7 @@ class Tables:
         self.instance_lines: defaultdict[str, dict[tuple[str, str | None], Line]] = defaultdict(dict)
         self.activity_lines: defaultdict[str, dict[str, Line]] = defaultdict(dict)
         self.deadlines = Schedule()
+        self.removals = Schedule()
         self.patience = Schedule()
         """Until when waiting activities with a queue_timeout or total_timeout wait."""
         self.receipts: list[tuple[Micros, int, bytes]] = []
@@ -66,6 +67,8 @@ class Tables:
             self.children[row.parent.instance_id][row.key] = row
         if row.deadline_at is not None and row.is_running:
             self.deadlines.put(row.key, row.deadline_at)
+        if row.remove_at is not None:
+            self.removals.put(row.key, row.remove_at)
 
     def remove_instance(self, row: InstanceRow) -> None:
         """Everything of it goes."""
@@ -76,6 +79,7 @@ class Tables:
         for blob_id in row.blob_ids:
             self.blobs.pop(blob_id, None)
         self.deadlines.remove(row.key)
+        self.removals.remove(row.key)
         if row.line is not None:
             row.line.remove(row.key)
         if row.parent is not None:

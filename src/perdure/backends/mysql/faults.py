@@ -36,7 +36,7 @@ _FULL = frozenset([1021, 1114])
 _REFUSED_AT_THE_DOOR = frozenset([1044, 1045, 1129, 1130, 1698])
 _NOT_PERMITTED = frozenset([1142, 1143, 1227, 1370])
 _NO_SUCH_DATABASE = 1049
-_ALREADY_THERE = frozenset([1050, 1061])
+_ALREADY_THERE = frozenset([1050, 1060, 1061])
 
 
 def number_of(problem: BaseException) -> int | None:

@@ -8,13 +8,10 @@ from perdure.backends.redis.connecting import Source, source_of_url
 from perdure.backends.redis.hub import RedisHub
 from perdure.backends.redis.network import RedisNetwork
 from perdure.backends.redis.options import RedisOptions
-from perdure.backends.rules import keeping
 from perdure.backends.rules.letters import relay_all
-from perdure.backends.unit.chore import together
 from perdure.backends.urls import StoreUrl
 from perdure.clock import Clock
 from perdure.errors import StoreUnavailable
-from perdure.model.inspection import InstanceFilter
 
 _ROUNDS = 100
 
@@ -59,16 +56,4 @@ class RedisBackend(NetworkBackend):
                 return
         raise StoreUnavailable(
             f"{self.url} is sealed, but messages between its instances can't be delivered. Repeat it."
-        )
-
-    async def prune(self, where: InstanceFilter, *, limit: int = 1000) -> int:
-        """The oldest of all partitions: first they are found, then removed."""
-        if self._partitions.count == 1:
-            return await super().prune(where, limit=limit)
-        found = await self._write(lambda unit: keeping.oldest_ended(unit, where, limit), merge=together)
-        chosen = [key for _, key in sorted(found)[:limit]]
-        if not chosen:
-            return 0
-        return await self._write(
-            lambda unit: keeping.remove_ended(unit, [key for key in chosen if unit.keys.partition.owns(key)]), merge=sum
         )

@@ -118,11 +118,15 @@ class Buffer:
         return [found.get(field) for field in fields]
 
     def get_all(self, key: bytes) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes | None] = {}
-        if key not in self.dropped:
-            found.update(as_dict(read(self.client, [("HGETALL", key)])[0]))
-        found.update(self.hashes.get(key, {}))
-        return {field: value for field, value in found.items() if value is not None}
+        return self.get_whole([key])[0]
+
+    def get_whole(self, keys: Sequence[bytes]) -> list[dict[bytes, bytes]]:
+        stored = read(self.client, [("HGETALL", key) for key in keys])
+        found: list[dict[bytes, bytes]] = []
+        for key, some in zip(keys, stored, strict=True):
+            values = {**({} if key in self.dropped else as_dict(some)), **self.hashes.get(key, {})}
+            found.append({field: value for field, value in values.items() if value is not None})
+        return found
 
     def score(self, key: bytes, member: bytes) -> int | None:
         unwritten = self.zsets.get(key, {})
@@ -203,12 +207,13 @@ class Buffer:
             yield member
         yield from reversed(added)
 
-    def prefixed(self, key: bytes, prefix: bytes) -> list[bytes]:
-        """Members that begin so; of eight bytes, a number."""
-        after = (int.from_bytes(prefix) + 1).to_bytes(len(prefix))
-        found = set(read(self.client, [("ZRANGEBYLEX", key, b"[" + prefix, b"(" + after)])[0])
+    def prefixed(self, key: bytes, *prefixes: bytes) -> list[bytes]:
+        """Members that begin with one of these; of eight bytes, a number."""
+        found: set[bytes] = set()
+        for some in read(self.client, [_beginning_with(key, prefix) for prefix in prefixes]):
+            found.update(some)
         for member, score in self.zsets.get(key, {}).items():
-            if member.startswith(prefix):
+            if member.startswith(prefixes):
                 (found.discard if score is None else found.add)(member)
         return sorted(found)
 
@@ -266,6 +271,11 @@ def pages(client: Client, key: bytes, first_page: Iterable[bytes] | None = None)
         if len(page) < _PAGE:
             return
         low, page = b"(" + page[-1], None
+
+
+def _beginning_with(key: bytes, prefix: bytes) -> Command:
+    after = (int.from_bytes(prefix) + 1).to_bytes(len(prefix))
+    return ("ZRANGEBYLEX", key, b"[" + prefix, b"(" + after)
 
 
 def first_of(key: bytes, low: bytes = b"-") -> Command:

@@ -32,6 +32,8 @@ def of_instance(keys: Keys, row: InstanceRow) -> Entries:
         found[keys.children(row.parent_id, row.parent_execution), key] = int(row.state > 0)
     if row.ended_at is not None:
         found[keys.ended, key] = row.ended_at
+        if row.remove_at is not None:
+            found[keys.removals, key] = row.remove_at
         return found
     if row.deadline_at is not None:
         found[keys.deadlines, key] = row.deadline_at

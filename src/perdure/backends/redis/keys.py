@@ -19,6 +19,7 @@ Numbers inside binary fields and members are 8 bytes, the highest first, so that
     open                         zset  of activities: instance key, activity key; in order of bytes
     state:<number>               zset  instance keys in a state (rows.STATES), in order of bytes: the listing, the counts
     ended                        zset  instance key by time of end
+    removals                     zset  instance key by the time until which it is kept, of ended instances
     deadlines                    zset  instance key by deadline, of running instances
     events:<instance>:<number>   list  of an execution's history: position of the first event, then the events
     executions:<instance>        hash  number -> a past execution
@@ -165,6 +166,7 @@ class Keys:
         self.instances, self.ids, self.activities, self.open = map(name, ("instances", "ids", "activities", "open"))
         self.states = tuple(name(f"state:{number}") for number in range(6))
         self.ended, self.deadlines, self.receipts, self.blobs = map(name, ("ended", "deadlines", "receipts", "blobs"))
+        self.removals = name("removals")
         self.expiring, self.queues, self.workers, self.beats = map(name, ("expiring", "queues", "workers", "beats"))
         self.alive, self.dead, self.questions, self.asked = map(name, ("alive", "dead", "questions", "asked"))
         self.questions_expiry, self.buckets, self.permits = map(name, ("questions:expiry", "buckets", "permits"))

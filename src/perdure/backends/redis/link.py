@@ -145,7 +145,9 @@ class RedisLink(RedisConnection):
         office = self.tables.office
         if office is None:
             return set()
-        return {row.instance_id for row in self.tables.instances_by_id(ids) if office.has_undelivered(row.key)}
+        rows = self.tables.instances_by_id(ids)
+        awaited = office.undelivered([row.key for row in rows])
+        return {row.instance_id for row in rows if row.key in awaited}
 
     def now(self) -> Micros:
         seconds, micros = _TIME.run(self._client, [self._keys.header], [])

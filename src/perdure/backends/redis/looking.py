@@ -22,7 +22,7 @@ from perdure.backends.rows import InstanceRow, decode_started
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.model.event import ExecutionStarted
-from perdure.model.inspection import InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
+from perdure.model.inspection import Ended, InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
 from perdure.model.instance import Execution, Instance, Outcome, State
 
 _KEYS = 500
@@ -111,6 +111,12 @@ class RedisLooking:
 
     def next_keys(self, where: InstanceFilter, after: int) -> list[int]:
         return [row.key for row in islice(listing.matching(self.client, self.keys, where, above=after), _KEYS)]
+
+    def ended_keys(self, where: InstanceFilter, after: Ended | None, limit: int) -> list[Ended]:
+        return list(islice(listing.ended(self.client, self.keys, where, after), limit))
+
+    def expired_keys(self, now: Micros, limit: int) -> list[int]:
+        return [key for _, key in listing.expired(self.client, self.keys, now, limit)]
 
     def matching(
         self, where: InstanceFilter, *, below: int | None, above: int | None, page: int

@@ -10,14 +10,14 @@ from itertools import islice
 from perdure.backends.cursors import decode_cursor, encode_cursor
 from perdure.backends.exports import Snapshot
 from perdure.backends.protocol import WorkerStart
-from perdure.backends.redis import overview
+from perdure.backends.redis import listing, overview
 from perdure.backends.redis.layout import Layout
 from perdure.backends.redis.looking import RedisLooking
 from perdure.backends.rows import InstanceRow
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.model.event import ExecutionStarted
-from perdure.model.inspection import InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
+from perdure.model.inspection import Ended, InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
 from perdure.model.instance import Execution, Instance, Outcome, State
 
 _KEYS = 500
@@ -90,6 +90,13 @@ class LookingEverywhere:
 
     def next_keys(self, where: InstanceFilter, after: int) -> list[int]:
         return [row.key for row in islice(self._matching(where, above=after), _KEYS)]
+
+    def ended_keys(self, where: InstanceFilter, after: Ended | None, limit: int) -> list[Ended]:
+        return sorted(each for part in self._parts for each in part.ended_keys(where, after, limit))[:limit]
+
+    def expired_keys(self, now: Micros, limit: int) -> list[int]:
+        found = (each for part in self._parts for each in listing.expired(part.client, part.keys, now, limit))
+        return [key for _, key in sorted(found)[:limit]]
 
     def _matching(
         self, where: InstanceFilter, *, below: int | None = None, above: int | None = None

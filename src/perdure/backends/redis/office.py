@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perdure.backends.admission import Rank
 from perdure.backends.letters import (
     RELAYED_AFTER,
@@ -51,8 +53,12 @@ class RedisOffice:
     def has_posted(self, message_id: bytes) -> bool:
         return self._buffer.get(self._keys.outbox, message_id) is not None
 
-    def has_undelivered(self, instance_key: int) -> bool:
-        return bool(self._buffer.prefixed(self._keys.outbox_senders, pack(instance_key)))
+    def undelivered(self, instance_keys: Sequence[int]) -> set[int]:
+        if not instance_keys:
+            return set()
+        return {
+            unpack(member) for member in self._buffer.prefixed(self._keys.outbox_senders, *map(pack, instance_keys))
+        }
 
     def due(self, now: Micros, limit: int) -> list[Letter]:
         buffer, keys = self._buffer, self._keys

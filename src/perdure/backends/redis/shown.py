@@ -39,6 +39,7 @@ def as_instance(row: InstanceRow, worker: str | None) -> Instance:
         stuck=stuck,
         worker=worker,
         due_at=as_datetime(row.wake_at),
+        remove_at=as_datetime(row.remove_at),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from perdure.backends.letters import ANSWERS_KEPT
 from perdure.backends.protocol import Question, WorkerStart
-from perdure.backends.redis import entries, filters, removing
+from perdure.backends.redis import entries, removing
 from perdure.backends.redis.buffer import ABSENT, Buffer, Span
 from perdure.backends.redis.encoding import decode, decode_activity, decode_instance, encode_activity, encode_instance
 from perdure.backends.redis.entries import Entries
@@ -21,7 +21,6 @@ from perdure.backends.rows import ActivityRow, InstanceRow, encode
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.tables import House
 from perdure.clock import Micros, random_token
-from perdure.model.inspection import InstanceFilter
 
 _AT_ONCE = 1_000
 _RELEASED_AT_ONCE = 20_000  # some megabytes, and a tenth of a second of the server; housekeeping goes on with the rest
@@ -95,7 +94,7 @@ class RedisTables:
 
     # --- instances and what belongs to them
 
-    def instances_by_id(self, ids: Sequence[str]) -> Iterable[InstanceRow]:
+    def instances_by_id(self, ids: Sequence[str]) -> Sequence[InstanceRow]:
         found = self.buffer.get_many(self.keys.ids, [instance_id.encode() for instance_id in ids])
         return self._instances([key for key in found if key is not None])
 
@@ -157,10 +156,15 @@ class RedisTables:
         found = self.buffer.get_all(self.keys.executions(instance_key))
         return any(decode(value)[0] == execution_id for value in found.values())
 
-    def remove_instance(self, row: InstanceRow) -> None:
-        self._expect(self.keys.instances, pack(row.key), row.revision)
-        removing.remove_instance(self.buffer, self.keys, row)
-        self._move(row.indexed, {})
+    def free_instances(self, keys: Sequence[int]) -> list[int]:
+        return list(keys)  # whether they are there is verified by what is written
+
+    def remove_instances(self, rows: Sequence[InstanceRow]) -> None:
+        for row in rows:
+            self._expect(self.keys.instances, pack(row.key), row.revision)
+        removing.remove_instances(self.buffer, self.keys, rows)
+        for row in rows:
+            self._move(row.indexed, {})
 
     def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
         if self.buffer.get(self.keys.blobs_of(instance_key), blob_id) is None:
@@ -302,7 +306,7 @@ class RedisTables:
             self.office.forget(now, ANSWERS_KEPT)
         self._workers.forget(workers_before=workers_before)
 
-    # --- questions and pruning
+    # --- questions
 
     def take_questions(self, worker_key: int, start: WorkerStart) -> list[Question]:
         questions = self._questions.waiting()
@@ -317,13 +321,3 @@ class RedisTables:
         for question in taken:
             self._questions.take(question)
         return taken
-
-    def ended_instances(self, where: InstanceFilter, limit: int) -> list[int]:
-        matches: list[int] = []
-        accepts = filters.accepts(where)
-        ended = self.buffer.members(Span(self.keys.ended))
-        for first in range(0, len(ended), _AT_ONCE):
-            matches += [row.key for row in self._instances(ended[first : first + _AT_ONCE]) if accepts(row)]
-            if len(matches) >= limit:
-                break
-        return matches[:limit]

@@ -13,6 +13,7 @@ from perdure.backends.rows import (
     STATE_NUMBERS,
     InstanceRow,
     StoredOutcome,
+    decode_retention,
     encode,
 )
 from perdure.backends.rules.appending import append
@@ -23,6 +24,7 @@ from perdure.model.checkpoint import NextExecution
 from perdure.model.event import Administrative, Terminated
 from perdure.model.instance import Outcome, State
 from perdure.model.options import ParentClose
+from perdure.model.retention import removal_at
 
 
 def release(unit: Unit, row: InstanceRow) -> None:
@@ -102,6 +104,8 @@ def _end_one(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
     row.state = STATE_NUMBERS[outcome.state]
     row.outcome = encode(StoredOutcome(outcome.result, outcome.failure, outcome.reason))
     row.ended_at = row.updated_at = unit.now
+    if row.retention is not None:
+        row.remove_at = removal_at(decode_retention(row.retention), outcome.state, unit.now)
     row.wake_at, row.stuck_reason, row.suspended = None, None, 0
     row.worker, row.token, row.claimed = None, None, 0
     unit.clear_pending(row)

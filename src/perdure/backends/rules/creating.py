@@ -49,7 +49,7 @@ def _row(
 ) -> InstanceRow:
     now = unit.now
     # By place: keywords would cost a struct of this size four times as much.
-    return InstanceRow(
+    row = InstanceRow(
         unit.keys.draw(now) if key is None else key,
         start.instance_id,
         start.execution_id,
@@ -67,6 +67,9 @@ def _row(
         _encode_tags(start.tags).decode() if start.tags else None,
         None,  # started
     )
+    if start.retention is not None:
+        row.retention = encode(start.retention)
+    return row
 
 
 def at_arrival(started: ExecutionStarted, now: int) -> ExecutionStarted:

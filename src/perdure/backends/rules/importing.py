@@ -100,6 +100,8 @@ def _instance_row(unit: Unit, snapshot: Snapshot) -> InstanceRow:
         lost=record.lost,
         tags=_encode_tags(record.tags).decode() if record.tags else None,
         outcome=encode(StoredOutcome(record.result, record.failure, record.reason)) if record.ended_at else None,
+        retention=None if record.retention is None else encode(record.retention),
+        remove_at=record.remove_at,
         started=encode(record.started),
         started_event=record.started,
     )

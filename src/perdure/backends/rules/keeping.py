@@ -9,9 +9,8 @@ import msgspec
 from perdure.backends.rules.limiting import limit
 from perdure.backends.rules.lives import give_leases_back
 from perdure.backends.unit.unit import Unit
-from perdure.clock import Micros
 from perdure.errors import ConfigurationError
-from perdure.model.inspection import InstanceFilter, QueueLimits, SettingKind
+from perdure.model.inspection import QueueLimits, SettingKind
 
 
 def put_blob(unit: Unit, instance_key: int, blob_id: bytes, data: bytes) -> None:
@@ -37,23 +36,16 @@ def delete_setting(unit: Unit, kind: SettingKind, name: str) -> bool:
     return was_there
 
 
-def prune(unit: Unit, where: InstanceFilter, most: int) -> int:
-    return remove_ended(unit, [key for _, key in oldest_ended(unit, where, most)])
-
-
-def oldest_ended(unit: Unit, where: InstanceFilter, most: int) -> list[tuple[Micros, int]]:
-    """When they ended, and their keys."""
-    unit.flush()
-    found = unit.tables.ended_instances(where, most)
-    rows = [row for key in found if (row := unit.instance(key)) is not None]
-    return [(row.ended_at, row.key) for row in rows if row.ended_at is not None and not unit.has_undelivered(row)]
-
-
 def remove_ended(unit: Unit, keys: Iterable[int]) -> int:
-    """Those of them that are still there, and have ended; how many."""
-    rows = [row for key in keys if (row := unit.instance(key)) is not None and not row.is_running]
-    for row in rows:
-        unit.remove_instance(row)
+    """Those of them that are here, have ended, and are to be had; how many."""
+    unit.flush()
+    here = [key for key in keys if unit.keys.partition.owns(key)]
+    free = unit.tables.free_instances(here) if here else ()
+    unit.prefetch((), free, ())
+    rows = [row for key in free if (row := unit.instance(key)) is not None and not row.is_running]
+    awaited = unit.undelivered(rows)
+    rows = [row for row in rows if row.key not in awaited]
+    unit.remove_instances(rows)
     return len(rows)
 
 

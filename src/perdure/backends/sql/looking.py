@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from perdure.backends.exports import Snapshot
 from perdure.backends.protocol import WorkerStart
-from perdure.backends.sql.inspection import history, instances, outcomes, queues, snapshots
+from perdure.backends.sql.inspection import endings, history, instances, outcomes, queues, snapshots
 from perdure.backends.sql.session import Session
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
 from perdure.model.event import ExecutionStarted
-from perdure.model.inspection import InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
+from perdure.model.inspection import Ended, InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
 from perdure.model.instance import Execution, Instance, Outcome, State
 
 
@@ -71,6 +71,12 @@ class SqlLooking:
 
     def next_keys(self, where: InstanceFilter, after: int) -> list[int]:
         return snapshots.next_keys(self.session, where, after)
+
+    def ended_keys(self, where: InstanceFilter, after: Ended | None, limit: int) -> list[Ended]:
+        return endings.ended_keys(self.session, where, after, limit)
+
+    def expired_keys(self, now: Micros, limit: int) -> list[int]:
+        return endings.expired_keys(self.session, now, limit)
 
     def snapshot_of(self, key: int) -> Snapshot | None:
         return snapshots.snapshot_of(self.session, key)

@@ -24,7 +24,6 @@ from perdure.model.transition import ClaimTasks
 
 _SETTLED = "select generation, (select target from perdure_seal) from perdure_store"
 _NEXT_GENERATION = "update perdure_store set generation = generation + 1"
-_FREE_INSTANCES = "select key from perdure_instances where key {one_of_keys}{skip_locked}"
 _FREE_ACTIVITIES = "select key from perdure_activities where key {one_of_keys}{skip_locked}"
 _BUCKET = "select level, at, revision from perdure_buckets where queue = ?"
 _LOCKED_BUCKET = f"{_BUCKET} for update"
@@ -165,7 +164,7 @@ class NetworkTables(SqlTables):
         activities = {row.key: row.instance_key for row in self.activities_by_key(activity_keys)}
         instances = {row.key: row.instance_id for row in self.instances_by_id(ids)}
         instances |= {row.key: row.instance_id for row in self.instances_by_key([*instance_keys, *activities.values()])}
-        stuck = instances.keys() - self._first_column(_FREE_INSTANCES, self._keys(list(instances)))
+        stuck = instances.keys() - self._first_column(sql.FREE_INSTANCES, self._keys(list(instances)))
         stuck_activities = activities.keys() - self._first_column(_FREE_ACTIVITIES, self._keys(list(activities)))
         stuck_activities |= {key for key, instance in activities.items() if instance in stuck}
         return {*stuck, *(instances[key] for key in stuck), *stuck_activities}

@@ -45,7 +45,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _STEP = ("key", *STEP_COLUMNS, "revision")
-_END = ("key", *STEP_COLUMNS[5:], "state", "ended_at", "outcome", "revision")
+_END = ("key", *STEP_COLUMNS[5:], "state", "ended_at", "outcome", "remove_at", "revision")
 
 NEW_INSTANCE = Kind("insert", "perdure_instances", (*INSTANCE_COLUMNS, "revision"))
 STEPPED_INSTANCE = Kind("update", "perdure_instances", _STEP)
@@ -125,6 +125,7 @@ _BYTES = frozenset(
         "created_digest",
         "message_id",
         "outcome",
+        "retention",
         "started",
         "events",
         "event",

@@ -225,7 +225,13 @@ _FIRST: Migration = (
     "create table perdure_seal (id {int} primary key check (id = 1), target {text} not null)",
 )
 
-MIGRATIONS: tuple[tuple[Migration, int], ...] = ((_FIRST, 1),)
+_RETENTION: Migration = (
+    "alter table perdure_instances add column retention {id}",
+    "alter table perdure_instances add column remove_at {int}",
+    Index("instances", "remove", "remove_at", only="remove_at is not null", whole="remove_at"),
+)
+
+MIGRATIONS: tuple[tuple[Migration, int], ...] = ((_FIRST, 1), (_RETENTION, 1))
 """Statements of each version from 1 on, and the oldest version whose code serves the result."""
 
 VERSION = len(MIGRATIONS)

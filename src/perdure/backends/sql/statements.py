@@ -29,7 +29,8 @@ STEP_COLUMNS = (
 OTHER_COLUMNS = tuple(
     column
     for column in INSTANCE_COLUMNS
-    if column not in {*STEP_COLUMNS, "key", "instance_id", "queue", "priority", "deadline_at", "request_id", "tags"}
+    if column
+    not in {*STEP_COLUMNS, "key", "instance_id", "queue", "priority", "deadline_at", "request_id", "tags", "retention"}
     and not column.startswith("parent_")
 )
 """What else of an instance may change."""
@@ -165,8 +166,11 @@ ALL_WORKERS = "select key from perdure_workers"
 
 LIVE_WORKER = "select start from perdure_workers where key = ? and is_alive = 1"
 
-REMOVE_INSTANCE = tuple(
-    f"delete from perdure_{table} where {column} = ?"
+FREE_INSTANCES = "select key from perdure_instances where key {one_of_keys}{skip_locked}"
+"""Those that are there and that nobody else is writing."""
+
+REMOVE_INSTANCES = tuple(
+    f"delete from perdure_{table} where {column} {{one_of_keys}}"
     for table, column in (
         ("instances", "key"),
         ("executions", "instance_key"),
@@ -178,7 +182,7 @@ REMOVE_INSTANCE = tuple(
         ("blobs", "instance_key"),
     )
 )
-"""Each takes the instance's key."""
+"""Each takes the instances' keys."""
 
 
 _HELD = """select 0 as kind, at, 0 as token from (

@@ -8,13 +8,10 @@ from perdure.backends.admission import Bucket
 from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.sql import statements as sql
-from perdure.backends.sql.filters import Condition, conditions
-from perdure.backends.sql.inspection.instances import where_clause
 from perdure.backends.sql.lines import Table
 from perdure.backends.sql.session import Session
 from perdure.backends.unit.tables import House, Place, Survey, WorkerRow
 from perdure.clock import Micros
-from perdure.model.inspection import InstanceFilter
 from perdure.model.transition import ClaimTasks
 
 _LINES = {"instances": sql.LINE_OF_INSTANCES, "activities": sql.LINE_OF_ACTIVITIES}
@@ -76,9 +73,13 @@ class SqlTables:
         (count,) = self._execute(sql.COUNT_CHILDREN, (parent_id, parent_execution)).fetchone()
         return int(count)
 
-    def remove_instance(self, row: InstanceRow) -> None:
-        for statement in sql.REMOVE_INSTANCE:
-            self._execute(statement, (row.key,))
+    def free_instances(self, keys: Sequence[int]) -> list[int]:
+        return self._first_column(sql.FREE_INSTANCES, self._keys(keys))
+
+    def remove_instances(self, rows: Sequence[InstanceRow]) -> None:
+        keys = self._keys([row.key for row in rows])
+        for statement in sql.REMOVE_INSTANCES:
+            self._execute(statement, (keys,))
 
     def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
         self._execute(self._put_blob, (blob_id, instance_key, data))
@@ -277,11 +278,6 @@ class SqlTables:
             self._execute(sql.UNSEAL)
         else:
             self._execute(self._put_seal, (1, target))
-
-    def ended_instances(self, where: InstanceFilter, limit: int) -> list[int]:
-        text, parameters = where_clause([*conditions(where), Condition("ended_at is not null")])
-        statement = f"select key from perdure_instances {text} order by ended_at, key limit ?"
-        return self._first_column(statement, *parameters, limit)
 
     def _first_column(self, statement: str, *parameters: object) -> list[int]:
         return [row[0] for row in self._execute(statement, parameters).fetchall()]

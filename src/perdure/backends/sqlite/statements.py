@@ -12,7 +12,7 @@ INSERT_INSTANCE = bulk.insert("perdure_instances", INSTANCE_COLUMNS)
 
 # The hot statements are made for how sqlite3 binds values: None and bytes cost it 0.3 µs each, as much as a row's place
 # in an index, for it looks for an adapter first; int, str and bytearray 0.05. Hence the nullif, -1 and '' being nobody's.
-_NO_NUMBER, _NO_TEXT, _GIVEN = "nullif({}, -1)", "nullif({}, '')", "{}"
+_NO_NUMBER, _NO_TEXT, _NO_DATA, _GIVEN = "nullif({}, -1)", "nullif({}, '')", "nullif({}, x'')", "{}"
 _LEASE = {
     "worker": _NO_NUMBER,
     "token": _NO_NUMBER,
@@ -41,6 +41,7 @@ _BIRTH = {
     "request_id": _GIVEN,
     "digest": _GIVEN,
     "tags": _NO_TEXT,
+    "retention": _NO_DATA,
     "began_at": _GIVEN,
 }
 _UNTOUCHED = {"execution_number": 1, "state": 0, "children": 0, "suspended": 0, "stuck_attempts": 0, "lost": 0}
@@ -61,7 +62,7 @@ UPDATE_STEP = bulk.update("perdure_instances", {**_LEASE, **_STEP})
 UPDATE_BEGUN = bulk.update("perdure_instances", {**_LEASE, **_STEP}, ", started = null")
 UPDATE_ENDED = bulk.update(
     "perdure_instances",
-    {**_STEP, "state": _GIVEN, "ended_at": _GIVEN, "outcome": _GIVEN},
+    {**_STEP, "state": _GIVEN, "ended_at": _GIVEN, "outcome": _GIVEN, "remove_at": _NO_NUMBER},
     ", worker = null, token = null, claimed = 0, wake_at = null, phase = 0, suspended = 0, stuck_reason = null",
 )
 UPDATE_RESHAPED = bulk.update("perdure_instances", (*STEP_COLUMNS, *OTHER_COLUMNS))

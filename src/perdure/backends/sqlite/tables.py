@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -18,7 +18,7 @@ from perdure.backends.rows import (
     activity_values,
     instance_values,
 )
-from perdure.backends.sql.statements import ATTEMPT_COLUMNS, OTHER_COLUMNS, STEP_COLUMNS
+from perdure.backends.sql.statements import ATTEMPT_COLUMNS, OTHER_COLUMNS, REMOVE_INSTANCES, STEP_COLUMNS
 from perdure.backends.sql.tables import SqlTables
 from perdure.backends.sqlite import statements as sql
 from perdure.backends.sqlite.bulk import Bulk
@@ -58,6 +58,10 @@ class SqliteTables(SqlTables):
     def take_rows(self) -> int:
         rows, self.rows = self.rows, 0
         return rows
+
+    def remove_instances(self, rows: Sequence[InstanceRow]) -> None:
+        keys = self._keys([row.key for row in rows])
+        self.rows += sum(self._execute(statement, (keys,)).rowcount for statement in REMOVE_INSTANCES)
 
     def write(self, changes: Changes) -> None:
         self._is_large = changes.bytes >= _MANY_BYTES
@@ -161,6 +165,7 @@ def _birth(row: InstanceRow) -> Values:
         bytearray(row.request_id),
         bytearray(row.digest),
         row.tags or "",
+        bytearray(row.retention or b""),
         row.began_at,
     )
 
@@ -215,6 +220,7 @@ def _ended(row: InstanceRow) -> Values:
         row.state,
         row.ended_at,
         bytearray(row.outcome or b""),
+        -1 if row.remove_at is None else row.remove_at,
     )
 
 

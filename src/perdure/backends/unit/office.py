@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from perdure.backends.admission import Rank
@@ -27,8 +27,8 @@ class Office(Protocol):
         """Whether the letter lies in the outbox."""
         ...
 
-    def has_undelivered(self, instance_key: int) -> bool:
-        """Whether letters of the instance do."""
+    def undelivered(self, instance_keys: Sequence[int]) -> set[int]:
+        """Of which of these instances letters do."""
         ...
 
     def due(self, now: Micros, limit: int) -> list[Letter]:

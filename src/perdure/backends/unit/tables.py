@@ -15,7 +15,6 @@ from perdure.backends.admission import Bucket
 from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.clock import Micros
-from perdure.model.inspection import InstanceFilter
 from perdure.model.transition import ClaimTasks
 
 if TYPE_CHECKING:
@@ -101,8 +100,12 @@ class Tables(Protocol):
         """Write all that has changed, each row once; what is read from then on shows it, though it isn't committed yet."""
         ...
 
-    def remove_instance(self, row: InstanceRow) -> None:
-        """Everything of an instance, at once. Its activities are gone already."""
+    def free_instances(self, keys: Sequence[int]) -> list[int]:
+        """Those that are there; a store with many writers leaves out those that others are writing."""
+        ...
+
+    def remove_instances(self, rows: Sequence[InstanceRow]) -> None:
+        """Everything of these instances, at once. Their activities are gone already."""
         ...
 
     def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None: ...
@@ -232,7 +235,7 @@ class Tables(Protocol):
 
     def delete_question(self, question_id: bytes) -> None: ...
 
-    # --- settings, the seal, pruning
+    # --- settings, the seal
 
     def put_setting(self, kind: str, name: str, value: bytes) -> None: ...
 
@@ -243,7 +246,3 @@ class Tables(Protocol):
     def seal_target(self) -> str | None: ...
 
     def set_seal(self, target: str | None) -> None: ...
-
-    def ended_instances(self, where: InstanceFilter, limit: int) -> list[int]:
-        """Matching ones, the oldest end first."""
-        ...

@@ -12,7 +12,7 @@ or leave cached columns alone (`phase` isn't cached: it is derived when a row is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 
 from perdure.backends.admission import Bucket
@@ -103,16 +103,24 @@ class Unit(KeptRows):
 
     def remove_instance(self, row: InstanceRow) -> None:
         """Everything of it goes, at once. Raises Undelivered."""
-        for activity in self.activities_of(row):
-            self.remove_activity(activity)
         self.flush()
-        if self.has_undelivered(row):
+        if self.undelivered([row]):
             raise Undelivered(row.instance_id)
-        self.tables.remove_instance(row)
-        self._instances.pop(row.key, None)
-        self._keys.pop(row.instance_id, None)
-        self.wakes.outcomes.pop(row.instance_id, None)
-        self.wakes.gone.add(row.instance_id)
+        self.remove_instances([row])
+
+    def remove_instances(self, rows: Sequence[InstanceRow]) -> None:
+        """Everything of these goes, at once. They have nothing undelivered."""
+        for row in rows:
+            for activity in self.activities_of(row):
+                self.remove_activity(activity)
+        self.flush()
+        if rows:
+            self.tables.remove_instances(rows)
+        for row in rows:
+            self._instances.pop(row.key, None)
+            self._keys.pop(row.instance_id, None)
+            self.wakes.outcomes.pop(row.instance_id, None)
+            self.wakes.gone.add(row.instance_id)
 
     # --- history and pending events
 
@@ -246,9 +254,9 @@ class Unit(KeptRows):
         self.changes.letters.append(letter)
         self.wakes.letters.append(letter)
 
-    def has_undelivered(self, row: InstanceRow) -> bool:
-        """Whether letters of it are on their way. Everything was flushed before."""
-        return self.office is not None and self.office.has_undelivered(row.key)
+    def undelivered(self, rows: Sequence[InstanceRow]) -> Collection[int]:
+        """The keys of those of whom letters are on their way. Everything was flushed before."""
+        return () if self.office is None else self.office.undelivered([row.key for row in rows])
 
     def children_away(self, parent: InstanceRow) -> dict[str, bool]:
         """Sub-workflows of the current execution in other partitions, and whether they are known to be there."""

@@ -17,7 +17,10 @@ from perdure.backends.memory import MemoryBackend, MemoryStore
 from perdure.clock import Micros, to_micros
 from perdure.model.checkpoint import CancelActivity, Closing, Message
 from perdure.model.event import ExecutionStarted
+from perdure.model.inspection import InstanceFilter
+from perdure.model.instance import State
 from perdure.model.options import IfExists, ParentClose
+from perdure.model.retention import StoredRetention
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
     ActivityFailure,
@@ -121,7 +124,13 @@ class Script:
             "priority": self._dice.choice((0, 0, 0, 1)),
             "if_exists": self._dice.choice(list(IfExists)),
             "signals": tuple(builders.signal(f"start-{self._next()}") for _ in range(self._dice.choice((0, 0, 1, 2)))),
+            "retention": self._retention(),
         }
+
+    def _retention(self) -> StoredRetention | None:
+        if self._chance(0.5):
+            return None
+        return StoredRetention(completed=self._later(0, 20), failed=self._later(5, 30), terminated=self._later(1, 5))
 
     async def _request(self, request: CreateInstance) -> Created | Existing:
         first = await self.store.backend.commit(request)
@@ -204,6 +213,7 @@ class Script:
                 number,
                 parent_close=self._dice.choice(list(ParentClose)),
                 replaces_failed=self._chance(0.5),
+                retention=self._retention(),
             )
         if kind == 1:
             return builders.send_signal(target, number)
@@ -257,6 +267,9 @@ class Script:
         if self._chance(0.2):
             number = self._dice.randint(1, self._number + 1)
             return await self.store.backend.commit(RetryActivityNow(instance_id=target, number=number))
+        if self._chance(0.1):
+            ended = self._dice.choice((State.COMPLETED, State.FAILED, State.TERMINATED))
+            return (await self.store.backend.prune(InstanceFilter(states=frozenset({ended})))).removed
         kind: Any = self._dice.choice((Suspend, Resume, Resume, Resume, Terminate, Remove))
         return await self.store.backend.commit(kind(instance_id=target))
 
@@ -269,7 +282,7 @@ class Script:
     async def _pass_time(self) -> object:
         if self.store.is_clock_manual:
             await self.store.advance(self._dice.randint(0, 20))
-        return await self.store.backend.housekeep()
+        return await self.store.backend.housekeep(), await self.store.backend.remove_expired()
 
     async def _look(self) -> list[str]:
         """All that there is to see at the end."""
@@ -279,6 +292,7 @@ class Script:
             seen.append(  # what a mismatch shows first
                 f"{instance.instance_id}: {instance.state} {instance.execution_number} {instance.workflow}"
                 f" {instance.history_length} {instance.suspended} {instance.stuck is not None} {instance.worker}"
+                f" {instance.remove_at is not None}"
             )
             for execution in await backend.read_executions(instance.instance_id):
                 history = await backend.read_history(instance.instance_id, execution_id=execution.execution_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,10 @@ from perdure.testing.conformance import builders
 from perdure.testing.conformance.playing import StoreUnderTest
 
 
-async def rich(store: StoreUnderTest, name: str) -> None:
+async def rich(store: StoreUnderTest, name: str, **changes: Any) -> None:
     """An ended instance that has had something of everything."""
     worker = await store.worker(f"worker of {name}")
-    created = await store.create(name, tags={"a": "b", "c": "d"}, timeout=store.micros(100_000))
+    created = await store.create(name, tags={"a": "b", "c": "d"}, timeout=store.micros(100_000), **changes)
     await worker.run(activities=(builders.activity(1),), published={"step": b"1"})
     await store.signal(name)
     await worker.run(closing=builders.continued())
@@ -65,7 +66,7 @@ class Removing:
         empty = await store.count_rows()
         for number in range(3):
             await rich(store, f"order-{number}")
-        assert await store.backend.prune(InstanceFilter()) == 6
+        assert (await store.backend.prune(InstanceFilter())).removed == 6
         assert await store.count_rows() == empty
 
     async def test_a_running_instance_is_not_removed(self, store: StoreUnderTest) -> None:
@@ -113,11 +114,11 @@ class Removing:
             await store.finished(worker, name)
             await store.advance(0.1)
         await worker.checkpoint(last, closing=builders.completed())
-        assert await store.backend.prune(InstanceFilter(), limit=2) == 2
+        assert (await store.backend.prune(InstanceFilter(), limit=2)).removed == 2
         page = await store.backend.list_instances()
         assert sorted(instance.instance_id for instance in page.items) == ["ends last", "running", "third"]
-        assert await store.backend.prune(InstanceFilter(states=frozenset({State.RUNNING}))) == 0
-        assert await store.backend.prune(InstanceFilter()) == 2
+        assert (await store.backend.prune(InstanceFilter(states=frozenset({State.RUNNING})))).removed == 0
+        assert (await store.backend.prune(InstanceFilter())).removed == 2
         assert await store.backend.count_instances() == {State.RUNNING: 1}
 
     async def test_pruning_takes_only_what_matches(self, store: StoreUnderTest) -> None:
@@ -129,7 +130,7 @@ class Removing:
         await store.advance(0.2)
         await store.finished(worker, "new")
         where = InstanceFilter(states=frozenset({State.COMPLETED}), ended_to=border)
-        assert await store.backend.prune(where) == 1
+        assert (await store.backend.prune(where)).removed == 1
         page = await store.backend.list_instances()
         assert [instance.instance_id for instance in page.items] == ["new", "failed"]
 

@@ -14,6 +14,7 @@ from perdure.testing.conformance.checkpointing import Checkpointing
 from perdure.testing.conformance.claiming import Claiming
 from perdure.testing.conformance.continuing import Continuing
 from perdure.testing.conformance.creating import Creating
+from perdure.testing.conformance.expiring import Expiring, Pruning
 from perdure.testing.conformance.first_steps import FirstSteps
 from perdure.testing.conformance.handing_back import HandingBack, LimitingQueues
 from perdure.testing.conformance.handing_back_signalled import HandingBackSignalled
@@ -53,6 +54,8 @@ class ConformanceSuite(
     Reading,
     Overlooking,
     Removing,
+    Pruning,
+    Expiring,
     KeepingBlobs,
     KeepingSettings,
     Moving,

@@ -124,6 +124,10 @@ class Wire:
         done: Housekeeping = await self._ask(self._store.housekeep, may_repeat=True)
         return done
 
+    async def remove_expired(self, *, limit: int = 100) -> int:
+        removed: int = await self._ask(lambda: self._store.remove_expired(limit=limit), may_repeat=True)
+        return removed
+
     async def read_events(self, instance_key: int, execution_id: bytes) -> Sequence[HistoryEvent]:
         events: Sequence[HistoryEvent] = await self._ask(lambda: self._store.read_events(instance_key, execution_id))
         return events

@@ -20,7 +20,7 @@ _decode_tags = msgspec.json.Decoder(dict[str, str]).decode
 
 _COLUMNS = """i.key, i.instance_id, i.execution_id, i.execution_number, i.workflow, i.queue, i.state, i.created_at,
     i.updated_at, i.ended_at, i.priority, i.tags, i.version, i.deadline_at, i.parent_id, i.parent_execution,
-    i.parent_number, i.position, i.history_bytes, i.suspended, i.stuck_reason, i.stuck_attempts, i.wake_at, w.name"""
+    i.parent_number, i.position, i.history_bytes, i.suspended, i.stuck_reason, i.stuck_attempts, i.wake_at, i.remove_at, w.name"""
 _FROM = "perdure_instances i left join perdure_workers w on w.key = i.worker"
 
 
@@ -132,7 +132,7 @@ def _instance(row: tuple[Any, ...]) -> Instance:
     (
         _, instance_id, execution_id, execution_number, workflow, queue, state, created_at,
         updated_at, ended_at, priority, tags, version, deadline_at, parent_id, parent_execution,
-        parent_number, position, history_bytes, suspended, stuck_reason, stuck_attempts, wake_at, worker,
+        parent_number, position, history_bytes, suspended, stuck_reason, stuck_attempts, wake_at, remove_at, worker,
     ) = row  # fmt: skip
     stuck = None
     if stuck_reason is not None:
@@ -158,6 +158,7 @@ def _instance(row: tuple[Any, ...]) -> Instance:
         stuck=stuck,
         worker=worker,
         due_at=as_datetime(wake_at),
+        remove_at=as_datetime(remove_at),
     )
 
 
