@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from perdure.errors import StoreError
+from perdure.backends.redis import tables
+from perdure.errors import StoreError, StoreUsageError
 from perdure.model.instance import State
 from perdure.model.transition import Appended, Claimed, Created, Existing
 from perdure.testing.conformance import StoreUnderTest, builders
@@ -138,3 +139,17 @@ async def test_a_sealed_store_is_sealed_for_other_processes_at_once(store: Store
     await store.backend.seal("postgresql://elsewhere/")
     with pytest.raises(StoreError, match="moved to postgresql://elsewhere/"):
         await other.backend.commit(builders.append_signal("order-1"))
+
+
+async def test_more_than_redis_takes_at_once_is_refused_by_itself(
+    store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script has all that it writes as arguments: the limit is said, and what else is in the batch goes through."""
+    monkeypatch.setattr(tables, "LARGEST_STEP", 1_000_000)
+    large = builders.create("large", started=builders.started(arguments=b"x" * 1_000_001))
+    refused, *others = await asyncio.gather(
+        store.backend.commit(large), *(store.create(f"order-{number}") for number in range(3)), return_exceptions=True
+    )
+    assert isinstance(refused, StoreUsageError)
+    assert "1,000,001 bytes in one step are more than Redis takes at once (1,000,000)" in str(refused)
+    assert all(isinstance(other, Created) for other in others)

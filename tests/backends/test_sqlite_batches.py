@@ -233,10 +233,10 @@ async def test_large_values_are_written_one_by_one(store: StoreUnderTest) -> Non
     """A prepared statement keeps the values that it was last given; for few bytes that is cheap."""
     await store.create()
     statements = await traced(store)
-    large = builders.signal(payload=b"x" * 400_000)
-    await asyncio.gather(*(store.backend.commit(builders.append_signal(event=large)) for _ in range(5)))
+    large = builders.signal(payload=b"x" * 100_000)
+    await asyncio.gather(*(store.backend.commit(builders.append_signal(event=large)) for _ in range(15)))
     inserts = [statement for statement in statements if statement.startswith("insert")]
-    assert sum("perdure_pending" in statement for statement in inserts) == 5
+    assert sum("perdure_pending" in statement for statement in inserts) == 15
     statements.clear()
     await asyncio.gather(*(store.signal() for _ in range(5)))
     assert sum("perdure_pending" in statement for statement in statements) == 1

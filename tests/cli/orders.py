@@ -7,7 +7,7 @@ import asyncio
 from perdure.activities.definition import activity
 from perdure.app import App
 from perdure.model.retry import NO_RETRY
-from perdure.serialization.codecs import Compression
+from perdure.serialization.codecs import Compression, Encryption
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
 from perdure.workflows.signal import Signal
@@ -47,4 +47,5 @@ class Holder:
 app = App(
     workflows=[echo, waiting, failing], activities=[shout, wait_for_ever], codecs=[Compression(threshold_bytes=64)]
 )
+secretive = App(workflows=[echo], activities=[shout], codecs=[Encryption({"2026": bytes(32)}, "2026")])
 no_app = 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from perdure.errors import WorkflowFailed
 from perdure.orchestrator import Orchestrator
 from tests.cli.conftest import Call
-from tests.cli.orders import echo, failing, waiting
+from tests.cli.orders import echo, failing, secretive, waiting
 
 Work = Callable[[Callable[[Orchestrator], Awaitable[Any]]], None]
 
@@ -93,6 +94,23 @@ class TestShow:
     def test_it_opens_payloads_with_the_codecs_of_the_app(self, call: Call) -> None:
         assert "unreadable" in call("show", "done").output
         assert f'result     "{"A" * 200}"' in call("show", "done", "--app", "tests.cli.orders:app").output
+
+    def test_it_opens_encrypted_payloads_and_blobs_with_the_app(self, call: Call, url: str) -> None:
+        """Issue 6: the command line takes the App, and needs no codec server."""
+
+        async def run() -> None:
+            async with Orchestrator(f"{url}?blob_threshold=100", secretive) as perdure:
+                await perdure.run(echo.with_options(instance_id="secret"), "a" * 200)
+
+        asyncio.run(run())
+        command = ("show", "secret", "--history", "--app", "tests.cli.orders:secretive")
+
+        assert "kept apart: pass --blobs" in call(*command).output
+        assert "A" * 200 not in call(*command).output
+        shown = json.loads(call(*command, "--blobs", "--json").output)
+        assert shown["outcome"]["result"] == "A" * 200
+        assert shown["history"][0]["arguments"] == ["a" * 200]
+        assert "the codec 'aes-gcm', which isn't configured here" in call("show", "secret", "--blobs").output
 
     def test_it_shows_the_history(self, call: Call) -> None:
         output = call("show", "done", "--history", "--app", "tests.cli.orders:app").output

@@ -166,12 +166,15 @@ def remove(ids: tuple[str, ...], store: str | None, dry_run: bool, as_json: bool
 @store_option
 @app_option
 @click.option("--history", is_flag=True, help="With the events of its current execution.")
+@click.option("--blobs", is_flag=True, help="Read large payloads, too, which are kept apart.")
 @json_option
-def show(instance_id: str, store: str | None, app_target: str | None, history: bool, as_json: bool) -> None:
+def show(
+    instance_id: str, store: str | None, app_target: str | None, history: bool, blobs: bool, as_json: bool
+) -> None:
     """Show an instance: where it stands, what it waits for, how it ended."""
     from perdure.cli import looking
 
-    looking.show_instance(store, instance_id, app_target=app_target, history=history, as_json=as_json)
+    looking.show_instance(store, instance_id, app_target=app_target, history=history, blobs=blobs, as_json=as_json)
 
 
 @perdure.command()

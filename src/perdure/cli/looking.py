@@ -11,6 +11,7 @@ import msgspec
 
 from perdure.backends.connect import connect, migration_script
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import with_result
 from perdure.cli.loading import check_store, existing_store, load_app
 from perdure.cli.shown import as_data, at, printable
 from perdure.cli.tables import print_facts, print_table
@@ -43,10 +44,12 @@ def list_instances(store: str | None, filters: Filters, *, limit: int, as_json: 
         print_table(_HEAD, [_row(instance) for instance in instances])
 
 
-def show_instance(store: str | None, instance_id: str, *, app_target: str | None, history: bool, as_json: bool) -> None:
+def show_instance(
+    store: str | None, instance_id: str, *, app_target: str | None, history: bool, blobs: bool, as_json: bool
+) -> None:
     app = None if app_target is None else load_app(app_target)
     payloads = Payloads() if app is None else app.payloads
-    shown = asyncio.run(_read_shown(store, instance_id, with_history=history))
+    shown = asyncio.run(_read_shown(store, instance_id, with_history=history, blobs=blobs))
     if as_json:
         print_json(as_data(shown, payloads))
     else:
@@ -82,13 +85,14 @@ async def _read_instances(store: str | None, filters: Filters, limit: int) -> li
     return found
 
 
-async def _read_shown(store: str | None, instance_id: str, *, with_history: bool) -> Shown:
+async def _read_shown(store: str | None, instance_id: str, *, with_history: bool, blobs: bool) -> Shown:
     async with opened(store) as backend, Client(backend) as client:
+        outcome = await backend.read_outcome(instance_id)
         return Shown(
             instance=await client.info(instance_id),
-            outcome=await backend.read_outcome(instance_id),
+            outcome=await with_result(backend, outcome) if outcome is not None and blobs else outcome,
             activities=await client.activities(instance_id),
-            history=[event async for event in client.history(instance_id)] if with_history else None,
+            history=[event async for event in client.history(instance_id, blobs=blobs)] if with_history else None,
         )
 
 

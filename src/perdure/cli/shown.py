@@ -13,6 +13,7 @@ import msgspec
 from perdure.clock import to_datetime
 from perdure.errors import DecodeError
 from perdure.model.inspection import HistoryEvent
+from perdure.model.reference import is_reference, read_reference
 from perdure.serialization.payloads import Payloads
 
 _PAYLOADS = frozenset({"arguments", "result", "payload", "heartbeat_details"})
@@ -51,7 +52,9 @@ def printable(text: str) -> str:
 
 def _payload(payload: bytes, payloads: Payloads) -> Any:
     """The value that was stored; what a missing codec keeps closed, as base64."""
+    if is_reference(payload):
+        return {"bytes": read_reference(payload).size, "reason": "kept apart: pass --blobs to read it"}
     try:
         return msgspec.json.decode(payloads.plain_text(payload))
-    except (DecodeError, msgspec.DecodeError):
-        return {"unreadable": base64.b64encode(payload).decode(), "reason": "pass --app for its codecs"}
+    except (DecodeError, msgspec.DecodeError) as problem:
+        return {"unreadable": base64.b64encode(payload).decode(), "reason": f"{problem}: pass --app for its codecs"}

@@ -13,10 +13,10 @@ from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.client.repeating import repeat
 from perdure.clock import Clock
-from perdure.errors import ConfigurationError, FailureError, HandlerNotFound, NotAnswered, QueryFailed
+from perdure.errors import ConfigurationError, FailureError, HandlerNotFound, NotAnswered, PayloadTooLarge, QueryFailed
 from perdure.model.failure import Failure
 from perdure.model.names import check_name
-from perdure.model.reply import AskAgain, NotHandled, Query, Raised, Replied, Reply, Unreadable
+from perdure.model.reply import LONGEST_ASKED, AskAgain, NotHandled, Query, Raised, Replied, Reply, Unreadable
 from perdure.serialization.failures import to_exception
 from perdure.serialization.payloads import Payloads
 
@@ -68,7 +68,11 @@ class Asking:
         return to_exception(failure, self._exceptions, FailureError, self._payloads)
 
     async def query(self, way: Way, instance_id: str, call: Call, seconds: float) -> Any:
-        """The handler's result. Raises HandlerNotFound, QueryFailed, NotAnswered, InstanceNotFound."""
+        """The handler's result. Raises HandlerNotFound, QueryFailed, NotAnswered, InstanceNotFound, PayloadTooLarge."""
+        size = len(call.arguments)
+        if size > LONGEST_ASKED:
+            message = f"the arguments of query {call.name!r} have {size:,} bytes, {LONGEST_ASKED:,} are allowed"
+            raise PayloadTooLarge(message, size, LONGEST_ASKED)
         ends_at = self._clock.monotonic() + seconds
         pause = _FIRST_PAUSE_SECONDS
         while (left := ends_at - self._clock.monotonic()) > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -11,6 +12,7 @@ from perdure.app import App
 from perdure.backends.connect import connect
 from perdure.backends.joining.protocol import Joinable
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import with_result
 from perdure.client.asking import QUERY_SECONDS, Asking, Call
 from perdure.client.attempts import Attempts
 from perdure.client.endings import Endings
@@ -340,7 +342,8 @@ class Client(Reader):
         return await put_schedule(self, plan, self._clock)
 
     async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
-        return self._endings.result(await self._wait_for_outcome(instance_id, timeout), workflow)
+        outcome = await self._wait_for_outcome(instance_id, timeout)
+        return self._endings.result(await repeat(partial(with_result, self.backend, outcome)), workflow)
 
     async def _wait_for_outcome(self, instance_id: str, timeout: Duration | None) -> Outcome:  # noqa: ASYNC109 - the same
         return await wait_for_outcome(self.backend, instance_id, timeout, self._clock)

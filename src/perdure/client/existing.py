@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from perdure.backends.protocol import Inspection
+from perdure.backends.weight import read_arguments, whole
 from perdure.client.repeating import repeat
 from perdure.errors import DecodeError
 from perdure.model.event import ExecutionStarted
@@ -39,5 +41,5 @@ async def _first_arguments(store: Inspection, instance_id: str) -> bytes:
         first = executions[0].execution_id
         events = await repeat(lambda: store.read_history(instance_id, execution_id=first, limit=1))
         if events and isinstance(events[0].event, ExecutionStarted):
-            return events[0].event.arguments
-    return await repeat(lambda: store.read_arguments(instance_id))
+            return await repeat(partial(whole, store, events[0].event.arguments))
+    return await repeat(lambda: read_arguments(store, instance_id))

@@ -60,9 +60,9 @@ class Handle(Generic[R_co]):
         """All that is known of the instance but its history. Raises InstanceNotFound."""
         return await self._client.info(self.instance_id)
 
-    def history(self) -> AsyncIterator[HistoryEvent]:
-        """The events of the current execution, in order. Raises InstanceNotFound."""
-        return self._client.history(self.instance_id)
+    def history(self, *, blobs: bool = False) -> AsyncIterator[HistoryEvent]:
+        """The events of the current execution, in order. See `Client.history`."""
+        return self._client.history(self.instance_id, blobs=blobs)
 
     @overload
     async def signal(self, signal: Signal[None], value: None = None, *, idempotency_key: str | None = None) -> None: ...

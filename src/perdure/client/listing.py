@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from perdure.backends.protocol import Inspection
+from perdure.backends.weight import with_payloads
 from perdure.client.repeating import repeat
 from perdure.model.inspection import HistoryEvent, InstanceFilter, QueueStatus, WorkerStatus
 from perdure.model.instance import Instance, State
@@ -41,7 +42,9 @@ async def read_instances(store: Inspection, where: InstanceFilter) -> AsyncItera
             return
 
 
-async def read_history(store: Inspection, instance_id: str, execution_id: str | None) -> AsyncIterator[HistoryEvent]:
+async def read_history(
+    store: Inspection, instance_id: str, execution_id: str | None, *, blobs: bool = False
+) -> AsyncIterator[HistoryEvent]:
     """The history of one execution; it may grow meanwhile.
 
     Without `execution_id` it is the one that is current at the first page: a continue-as-new between two pages must
@@ -55,7 +58,7 @@ async def read_history(store: Inspection, instance_id: str, execution_id: str | 
             partial(store.read_history, instance_id, execution_id=execution_id, after=last, limit=_EVENTS)
         )
         for event in events:
-            yield event
+            yield await repeat(partial(with_payloads, store, event)) if blobs else event
         if len(events) < _EVENTS:
             return
         last = events[-1].position

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar, Unpack, overload
 
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import read_published
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.listing import Stats, read_history, read_instances, read_stats
 from perdure.client.repeating import repeat
@@ -38,12 +39,15 @@ class Reader:
         store = self.backend
         return await repeat(lambda: store.read_instance(instance_id))
 
-    def history(self, instance_id: str, *, execution_id: str | None = None) -> AsyncIterator[HistoryEvent]:
+    def history(
+        self, instance_id: str, *, execution_id: str | None = None, blobs: bool = False
+    ) -> AsyncIterator[HistoryEvent]:
         """The events of the current execution, or the named one (`executions` has their ids), in order.
 
-        Raises InstanceNotFound.
+        Large payloads are kept apart, and only references stand in their events, unless `blobs`: then they are read as well, an
+        event at a time. Raises InstanceNotFound.
         """
-        return read_history(self.backend, instance_id, execution_id)
+        return read_history(self.backend, instance_id, execution_id, blobs=blobs)
 
     async def executions(self, instance_id: str) -> Sequence[Execution]:
         """The executions of the instance, which continue-as-new began, oldest first. Raises InstanceNotFound."""
@@ -67,7 +71,7 @@ class Reader:
         `default` if there is none (yet); LookupError without a default. Raises InstanceNotFound, DecodeError.
         """
         store = self.backend
-        payload = await repeat(lambda: store.read_published(instance_id, key))
+        payload = await repeat(lambda: read_published(store, instance_id, key))
         if payload is not None:
             return self._payloads.decode(payload, kind)
         if default is ...:

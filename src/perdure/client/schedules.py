@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from perdure.backends.weight import read_arguments
 from perdure.client.handle import Handle
 from perdure.client.identity import draw_instance_id
 from perdure.client.repeating import repeat
@@ -94,7 +95,7 @@ class ScheduleHandle:
         try:
             plan = await client.read(instance_id, PLAN, Plan, None)
             if plan is None:
-                arguments = await repeat(lambda: client.backend.read_arguments(instance_id))
+                arguments = await repeat(lambda: read_arguments(client.backend, instance_id))
                 (plan, *_), _ = client._payloads.call(keep_schedule.function, skip=1).decode(arguments)
         except InstanceNotFound:
             raise self._nobody() from None

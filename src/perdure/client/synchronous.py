@@ -217,9 +217,11 @@ class SyncClient:
         """All that is known of the instance but its history; see `Client.info`."""
         return self._call(Client.info, instance_id)
 
-    def history(self, instance_id: str, *, execution_id: str | None = None) -> Iterator[HistoryEvent]:
+    def history(
+        self, instance_id: str, *, execution_id: str | None = None, blobs: bool = False
+    ) -> Iterator[HistoryEvent]:
         """The events of an execution, in order; see `Client.history`."""
-        return self._iterate(lambda client: client.history(instance_id, execution_id=execution_id))
+        return self._iterate(lambda client: client.history(instance_id, execution_id=execution_id, blobs=blobs))
 
     def executions(self, instance_id: str) -> Sequence[Execution]:
         """The executions of the instance, oldest first; see `Client.executions`."""

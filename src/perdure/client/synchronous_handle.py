@@ -50,9 +50,9 @@ class SyncHandle(Generic[R_co]):
         """All that is known of the instance but its history. Raises InstanceNotFound."""
         return self._client.info(self.instance_id)
 
-    def history(self) -> Iterator[HistoryEvent]:
+    def history(self, *, blobs: bool = False) -> Iterator[HistoryEvent]:
         """The events of the current execution, in order. Raises InstanceNotFound."""
-        return self._client.history(self.instance_id)
+        return self._client.history(self.instance_id, blobs=blobs)
 
     @overload
     def signal(self, signal: Signal[None], value: None = None, *, idempotency_key: str | None = None) -> None: ...

@@ -14,6 +14,7 @@ import asyncio
 from typing import Any, Protocol
 
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import read_published
 from perdure.client.asking import Asking, Call, not_answered, not_handled
 from perdure.client.identity import derived_id
 from perdure.client.refusals import check_taken
@@ -171,7 +172,7 @@ class Update:
 
     async def _published(self) -> Reply | None:
         store, key = self._way.backend, published_key(self._update_id)
-        reply = await repeat(lambda: store.read_published(self._instance_id, key), patience_seconds=_OUTAGE_SECONDS)
+        reply = await repeat(lambda: read_published(store, self._instance_id, key), patience_seconds=_OUTAGE_SECONDS)
         return None if reply is None else decode_reply(reply)
 
     async def _check_runs(self) -> None:

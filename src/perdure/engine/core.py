@@ -70,6 +70,9 @@ class Core:
     """Whether such code has changed something: history alone knows the state then."""
     main: DurableTask[Any] | None = None
     root: Context | None = None
+    fetched: dict[bytes, bytes] | None = None
+    """Payloads that are kept apart, by their references (apart.py)."""
+    asks_for_inputs = False
     is_ahead = False
     """Whether the instance isn't in the store yet."""
     waits_for_instance = False

@@ -22,6 +22,7 @@ from perdure.model.event import (
     TimerCancelled,
     TimerSet,
 )
+from perdure.model.reference import is_reference, read_reference
 
 _LONGEST = 200
 
@@ -67,6 +68,8 @@ def describe(event: Command | End) -> str:
 
 
 def _input(arguments: bytes) -> str:
+    if is_reference(arguments):
+        return f"(…{read_reference(arguments).size:,} bytes, kept apart…)"
     text = arguments.decode(errors="replace")
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from perdure.engine.divergence import describe, divergence
 from perdure.engine.machines.activity import ActivityMachine
+from perdure.engine.machines.machine import is_same_call
 from perdure.errors import PayloadError
 from perdure.model.checkpoint import Closing, NextExecution
 from perdure.model.event import (
@@ -121,3 +123,21 @@ def warn_of_unfinished(core: Core) -> None:
             ", ".join(unfinished[:10]) + (f" and {len(unfinished) - 10} more" if len(unfinished) > 10 else ""),
             extra={"unfinished_activities": unfinished},
         )
+
+
+def compare_end(core: Core, recorded: End | None, reached: End) -> None:
+    """Raises NonDeterminismError if history has another end than the code came to, or none."""
+    if type(recorded) is not type(reached):
+        says = "it goes on" if recorded is None else f"the end of the workflow ({type(recorded).__name__})"
+        raise divergence(history=says, code=f"the end of the workflow ({type(reached).__name__})", site=None)
+    if isinstance(recorded, ExecutionContinued) and not _is_same_continuation(core, recorded, reached):
+        raise divergence(history=describe(recorded), code=describe(reached), site=None)
+
+
+def _is_same_continuation(core: Core, recorded: ExecutionContinued, reached: Any) -> bool:
+    if recorded.workflow != reached.workflow:
+        return False
+    following = core.app.workflows.get(recorded.workflow)
+    if core.definition.determinism == "lenient" or following is None:
+        return True
+    return is_same_call(core, core.payloads.call(following.function, skip=1), reached, recorded)

@@ -16,13 +16,14 @@ import msgspec
 
 from perdure.app import App
 from perdure.clock import Micros
+from perdure.engine import apart
 from perdure.engine.checkpoints import CheckpointBuilder
 from perdure.engine.closing import close
 from perdure.engine.core import Core
-from perdure.engine.divergence import describe, divergence
-from perdure.engine.ending import closing_of, end_of, leave_updates, warn_of_unfinished
+from perdure.engine.divergence import divergence
+from perdure.engine.ending import closing_of, compare_end, end_of, leave_updates, warn_of_unfinished
 from perdure.engine.limits import Limits
-from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine, is_same_call
+from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
 from perdure.engine.runtime import ExecutionRuntime
 from perdure.engine.whereabouts import Place, places_of
 from perdure.errors import HistoryTooLong, StoreCorrupt
@@ -38,7 +39,6 @@ from perdure.model.event import (
     End,
     EndEvent,
     Event,
-    ExecutionContinued,
     ExecutionStarted,
     SignalDelivered,
     SignalReceived,
@@ -74,8 +74,9 @@ class Execution:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         logger: logging.Logger | None = None,
         outlasts_end: bool = False,
+        asks_for_inputs: bool = False,
     ) -> None:
-        """With `outlasts_end` the state at the end stays, for queries, until it is closed."""
+        """With `outlasts_end` the state at the end stays, for queries, until it is closed. `asks_for_inputs`: see apart.py."""
         self._outlasts_end = outlasts_end
         self.instance_key = task.instance_key
         self.instance_id = task.instance_id
@@ -86,6 +87,7 @@ class Execution:
         self.is_closed = False
         """Whether the workflow has ended."""
         self._core = Core(task, definition, app, limits, logger or _log)
+        self._core.asks_for_inputs = asks_for_inputs
         self._runtime = ExecutionRuntime(self._core)
 
     def go_ahead(self) -> None:
@@ -102,12 +104,15 @@ class Execution:
         return self._core.waits_for_instance
 
     def replay(self, events: Sequence[Event]) -> None:
-        """Go on through a stored history, of which `events` come next. Raises NonDeterminismError, DecodeError, StoreCorrupt."""
-        for _ in self.replaying(events):
-            pass
+        """Go on through a stored history, of which `events` come next and are whole.
 
-    def replaying(self, events: Sequence[Event]) -> Iterator[None]:
-        """`replay` with a pause after each applied event."""
+        Raises NonDeterminismError, DecodeError, StoreCorrupt, InputApart.
+        """
+        if any(self.replaying(events)):
+            raise apart.InputApart("a payload of the history is kept apart")
+
+    def replaying(self, events: Sequence[Event]) -> Iterator[Sequence[bytes]]:
+        """`replay` with a pause after each applied event, and before one whose payloads have to be fetched first."""
         core = self._core
         core.is_replaying = True
         begin, index = self.position, 0
@@ -119,28 +124,35 @@ class Execution:
                     events[following], (AppliedEvent, AdministrativeEvent)
                 ):
                     following += 1
+                recorded = list(events[index + 1 : following])
+                while missing := apart.missing(core, event, recorded):
+                    yield missing
                 self.position = begin + index + 1
-                self._replay_one(event, list(events[index + 1 : following]))
+                self._replay_one(event, recorded)
+                apart.forget(core)
             elif not isinstance(event, AdministrativeEvent):
                 raise StoreCorrupt(
                     f"history of {self.instance_id!r}: event {begin + index} ({type(event).__name__}) follows nothing"
                 )
             index = following
             self.position = begin + index
-            yield
+            yield ()
         core.published = None
         core.is_replaying = False
 
     def apply(self, pending: Sequence[PendingEvent], now: Micros) -> Checkpoint:
         """Apply what has arrived, in order, and the timers that are due at `now`; what that changes.
 
-        What the end of the workflow leaves unapplied isn't in `consumed`. Raises what `replay` raises, and
-        HistoryTooLong and RunawayWorkflow.
+        What the end of the workflow leaves unapplied isn't in `consumed`, nor what follows an event whose payloads are still
+        `missing`. Raises what `replay` raises, and HistoryTooLong and RunawayWorkflow.
         """
         core = self._core
         checkpoint = CheckpointBuilder(self.position)
         for arrived in pending:
             event = arrived.event
+            if apart.missing(core, event):
+                now = min(event.at or now, now)  # later timers wait for it
+                break
             if core.timers:
                 self._fire_timers(checkpoint, min(event.at or now, now), now)
             if not self._apply_next(checkpoint, event, now):
@@ -151,6 +163,7 @@ class Execution:
                 break  # what is left is applied to a state read from history
         if core.timers:
             self._fire_timers(checkpoint, now, now)
+        apart.forget(core)
         published, core.published = core.published, None
         timer = core.next_timer() if core.timers else None
         return checkpoint.build(None if timer is None else timer.due_at, published or {})
@@ -158,6 +171,14 @@ class Execution:
     def places(self) -> Sequence[Place]:
         """Where its tasks are, between two events."""
         return places_of(self._core)
+
+    def missing(self, event: Event | UpdateRequested) -> Sequence[bytes]:
+        """References to payloads that are to be fetched before the event is applied."""
+        return apart.missing(self._core, event)
+
+    def hand_over(self, payloads: Mapping[bytes, bytes]) -> None:
+        """Payloads that were fetched, by their references."""
+        apart.hand_over(self._core, payloads)
 
     def query(self, name: str, arguments: bytes) -> Reply:
         """What the workflow's handler says, between two events. Afterwards it may be `is_tainted`."""
@@ -291,26 +312,10 @@ class Execution:
         self._feed(event)
         core.drain()
         if core.main is not None and core.main.done():
-            self._compare_end(end, end_of(core, core.main))
+            compare_end(core, end, end_of(core, core.main))
             self._ended()
         elif end is not None:
             raise divergence(history=f"the end of the workflow ({type(end).__name__})", code="it goes on", site=None)
-
-    def _compare_end(self, recorded: End | None, reached: End) -> None:
-        if type(recorded) is not type(reached):
-            says = "it goes on" if recorded is None else f"the end of the workflow ({type(recorded).__name__})"
-            raise divergence(history=says, code=f"the end of the workflow ({type(reached).__name__})", site=None)
-        if isinstance(recorded, ExecutionContinued) and not self._is_same_continuation(recorded, reached):
-            raise divergence(history=describe(recorded), code=describe(reached), site=None)
-
-    def _is_same_continuation(self, recorded: ExecutionContinued, reached: Any) -> bool:
-        if recorded.workflow != reached.workflow:
-            return False
-        core = self._core
-        following = core.app.workflows.get(recorded.workflow)
-        if core.definition.determinism == "lenient" or following is None:
-            return True
-        return is_same_call(core.payloads.call(following.function, skip=1), reached, recorded)
 
     def _ended(self) -> None:
         self.is_closed = True
@@ -337,7 +342,7 @@ class Execution:
         core.due_at = event.due_at
         for signal in event.carried:
             core.signal_buffer(signal.name).put(signal.payload)
-        args, kwargs = core.schema.decode(event.arguments)
+        args, kwargs = core.schema.decode(apart.whole(core, event.arguments))
         core.begin(Context(self._runtime), args, kwargs, self._runtime.is_quiet)
 
     def _signalled(self, event: SignalReceived) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from perdure.engine.apart import whole
 from perdure.engine.divergence import divergence
 from perdure.engine.loop import entered
 from perdure.engine.machines.update import UpdateMachine
@@ -106,7 +107,7 @@ class Handlers:
         if handler is None:
             return NotHandled(tuple(self._updates))
         try:
-            args, kwargs = handler.schema(core.payloads).decode(event.arguments)
+            args, kwargs = handler.schema(core.payloads).decode(whole(core, event.arguments))
             if handler.validator is not None:
                 with _only_looking(core, f"the validator of update {event.name!r}"):
                     _called(core, handler.validator, args, kwargs)
@@ -126,7 +127,7 @@ class Handlers:
             )
         assert core.main is not None
         self.running[event.update_id] = event.reply_to
-        args, kwargs = handler.schema(core.payloads).decode(event.arguments)
+        args, kwargs = handler.schema(core.payloads).decode(whole(core, event.arguments))
         handling = self._handle(handler, event, args, kwargs)
         context = core.main.own_context.copy()
         core.loop.adopt(DurableTask(handling, loop=core.loop, name=f"update {event.name}", context=context))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from perdure.engine.apart import InputApart
 from perdure.engine.divergence import Site, describe, divergence, find_site
 from perdure.engine.machines.machine import DROPPED, ISSUED, RECORD
 from perdure.errors import NonDeterminismError, RunawayWorkflow
@@ -94,8 +95,11 @@ class Recorder:
         found = self._side_effects.get(number)
         if found is not None and found.name == name:
             return found
-        entries = self._kept()
-        earlier = self._first_difference(entries, self._expected(entries))  # what went wrong first is the cause
+        entries = self._kept()  # what went wrong first is the cause
+        try:
+            earlier: Exception | None = self._first_difference(entries, self._expected(entries))
+        except InputApart as problem:  # workflow code mustn't get to see it
+            earlier = problem
         here = divergence(
             history=self._at(number), code=f"side effect {number} ({name})", site=find_site(sys._getframe(1))
         )

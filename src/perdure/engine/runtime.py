@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from perdure.activities.definition import Activity
 from perdure.clock import Micros, duration_micros, to_datetime
+from perdure.engine.apart import whole
 from perdure.engine.core import Core
 from perdure.engine.ending import ContinueAsNew, continuation_of
 from perdure.engine.handlers import Handlers
@@ -218,7 +219,7 @@ class ExecutionRuntime:
         if event.failure is not None:
             future.set_exception(to_exception(event.failure, core.app.exceptions, FailureError, core.payloads))
         elif event.result is not None:
-            future.set_result(core.payloads.decode(event.result, returns))
+            future.set_result(core.payloads.decode(whole(core, event.result), returns))
         return future
 
     def _run_side_effect(self, number: int, function: Callable[[], Any], name: str, returns: Any) -> SideEffectRecorded:
@@ -343,7 +344,7 @@ class ExecutionRuntime:
         return self._core.signal_buffer(name)
 
     def decode(self, payload: bytes, annotation: Any) -> Any:
-        return self._core.payloads.decode(payload, annotation)
+        return self._core.payloads.decode(whole(self._core, payload), annotation)
 
     @property
     def handlers(self) -> Handlers:

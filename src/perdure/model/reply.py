@@ -6,6 +6,9 @@ import msgspec
 
 from perdure.model.failure import Failure
 
+LONGEST_ASKED = 2 * 1024 * 1024
+"""Bytes of a query's arguments, or of its answer: they pass through the store, and are kept nowhere."""
+
 
 class Query(msgspec.Struct, frozen=True, array_like=True):
     """A question to a workflow's handler. Its asker waits for so many seconds."""

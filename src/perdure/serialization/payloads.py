@@ -15,8 +15,8 @@ from perdure.serialization.converters import Converter, Converters
 from perdure.serialization.values import ValueSchema
 from perdure.serialization.walking import find_largest
 
-DEFAULT_LIMIT = 2 * 1024 * 1024
-"""A commit holds the payloads of many instances, and MySQL takes no packet over 64 MiB (max_allowed_packet)."""
+DEFAULT_LIMIT = 64 * 1024 * 1024
+"""Whoever writes or reads a payload holds it in memory, a few times over."""
 
 _MOST_CACHED = 10_000
 """Of schemas for functions or annotations; only code that makes them anew for each call gets there."""

@@ -18,7 +18,7 @@ from perdure.engine.execution import Execution
 from perdure.engine.whereabouts import Place
 from perdure.errors import InstanceNotFound, StoreCorrupt, StoreError
 from perdure.model.instance import Instance
-from perdure.model.reply import Query, Reply
+from perdure.model.reply import LONGEST_ASKED, Query, Reply
 from perdure.serialization.replies import decode_query, encode_reply
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.executions import Executions
@@ -85,8 +85,11 @@ class Answering:
         self._spawn(self._send(question_id, reply))
 
     async def _send(self, question_id: bytes, reply: Reply) -> None:
+        encoded = encode_reply(reply)
+        if len(encoded) > LONGEST_ASKED:
+            return  # an update's: it is published as well, and found there
         try:
-            await self._backend.answer(question_id, encode_reply(reply))
+            await self._backend.answer(question_id, encoded)
         except HOPELESS:
             raise
         except StoreError as problem:
@@ -116,7 +119,7 @@ class Answering:
             if execution is None or instance is None or _is_behind(execution, instance):
                 self._replicas.ask(instance_id, query, tell)
             else:
-                tell(execution.query(query.name, query.arguments))
+                tell(self._replicas.query(execution, query))
 
         self._executions.ask_between_steps(instance_id, ask)
 

@@ -19,6 +19,8 @@ import msgspec
 from perdure.activities.context import ActivityContext, set_current
 from perdure.activities.definition import Activity
 from perdure.clock import Micros
+from perdure.errors import StoreCorrupt
+from perdure.model.reference import is_reference
 from perdure.model.task import ActivityTask
 from perdure.model.transition import Heartbeat, RecordHeartbeat
 from perdure.observability.logging import ActivityLogger
@@ -46,6 +48,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     logger: logging.Logger
     spawn: Spawn
     send_heartbeat: Callable[[RecordHeartbeat], Awaitable[Heartbeat]]
+    fetch: Callable[[bytes], Awaitable[bytes]]
+    """Of a payload that is kept apart. Raises StoreCorrupt."""
     is_stopping: Callable[[], bool]
 
 
@@ -110,7 +114,39 @@ class Attempt:
             self.causes.add(Cause.TOTAL_TIMEOUT)  # its timer comes too late to say so
         if self.causes:
             self._loop.call_soon(self._function_ended, Raised(asyncio.CancelledError()))
-        elif self._activity.is_async:
+        elif not self._is_whole:
+            fetching = self._surroundings.spawn(self._fetch())
+            fetching.add_done_callback(lambda _: self._fetched(context))
+        else:
+            self._begin_function(context)
+
+    @property
+    def _is_whole(self) -> bool:
+        task = self.task
+        return not (is_reference(task.arguments) or is_reference(task.heartbeat_details or b""))
+
+    async def _fetch(self) -> None:
+        """Read what is kept apart."""
+        task, fetch = self.task, self._surroundings.fetch
+        try:
+            details = None if task.heartbeat_details is None else await fetch(task.heartbeat_details)
+            arguments = await fetch(task.arguments)
+        except StoreCorrupt as problem:
+            self._how = Raised(problem, is_permanent=True)
+        else:
+            self.task = msgspec.structs.replace(task, arguments=arguments, heartbeat_details=details)
+
+    def _fetched(self, context: contextvars.Context) -> None:
+        if isinstance(self._how, Raised):
+            self._function_ended(self._how)
+        elif self.causes or not self._is_whole:  # it was told to stop meanwhile, or the worker ends
+            self._function_ended(Raised(asyncio.CancelledError()))
+        else:
+            self._begin_function(context)
+
+    def _begin_function(self, context: contextvars.Context) -> None:
+        task = self.task
+        if self._activity.is_async:
             name = f"perdure activity {task.name} of {task.instance_id}"
             self._inner = self._loop.create_task(self._run(), name=name, context=context)
             self._inner.add_done_callback(self._inner_ended)

@@ -83,8 +83,7 @@ class Executions:
         self._coming += count
 
     def free_places(self, count: int) -> None:
-        """They have come, or won't."""
-        self._coming -= count
+        self._coming -= count  # they have come, or won't
         self._note_rest()
 
     # --- what arrives
@@ -266,14 +265,14 @@ class Executions:
         if task.workflow not in self._app.workflows:
             self._give_way(seat, work, StaleTask())  # continue-as-new went on as one that other workers know
         elif task.position:
-            self._apart(seat, partial(self._load_history, seat, work, task))
+            self._apart(seat, partial(self._step_after, seat, work, partial(self._stepper.load, seat, task)))
         else:
             self._stepper.load_new(seat, task)
             self._step(seat, work)
 
-    async def _load_history(self, seat: Seat, work: Work, task: WorkflowTask) -> bool:
+    async def _step_after(self, seat: Seat, work: Work, read: Callable[[], Awaitable[None]]) -> bool:
         try:
-            await self._stepper.load(seat, task)
+            await read()
         except HOPELESS:
             raise
         except Exception as problem:
@@ -281,11 +280,11 @@ class Executions:
         else:
             if self.is_over:
                 seat.unload()
-            self._step(seat, work)
+            self._step(seat, work, is_ready=True)
         return False
 
-    def _step(self, seat: Seat, work: Work) -> None:
-        """Apply what has come, and send the checkpoint off."""
+    def _step(self, seat: Seat, work: Work, *, is_ready: bool = False) -> None:
+        """Apply what has come, once payloads that are kept apart are here, and send the checkpoint off."""
         work, strays = seat.sort_out(work)
         self._send_alone(strays)
         if seat.execution is None:
@@ -293,6 +292,9 @@ class Executions:
             self._advance(seat)
             return
         try:
+            if not is_ready and (missing := self._stepper.missing(seat, work)):
+                self._apart(seat, partial(self._step_after, seat, work, partial(self._stepper.fetch, seat, missing)))
+                return
             checkpoint = self._stepper.apply(seat, work)
         except Exception as problem:
             self._give_way(seat, work, problem)
@@ -318,14 +320,12 @@ class Executions:
             if not self.is_over:
                 self._commit_failed(seat, step, problem)
             return
-        if isinstance(outcome, Rejected):
-            self._hand_back.withdraw(step.offer)
-            if not self.is_over:
-                self._refused(seat, step, outcome)
-        elif self.is_over:
-            self._hand_back.withdraw(step.offer)
-        else:
+        if isinstance(outcome, Checkpointed) and not self.is_over:
             self._accept(seat, step, outcome)
+            return
+        self._hand_back.withdraw(step.offer)
+        if isinstance(outcome, Rejected) and not self.is_over:
+            self._refused(seat, step, outcome)
 
     def _accept(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
         """The step is durable: begin what came back with it, and go on."""

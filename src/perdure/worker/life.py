@@ -20,8 +20,10 @@ import asyncio
 import enum
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
+from perdure.backends.weight import whole
 from perdure.errors import StoreError
 from perdure.model.reply import Query, Reply
 from perdure.model.task import ActivityTask
@@ -52,8 +54,7 @@ from perdure.worker.watchdog import Watchdog
 
 _CANCELLED_SECONDS = 5.0
 """How long cancelled activities may take to end."""
-_RECORDING_SECONDS = 5.0
-_SIGN_OFF_SECONDS = 5.0
+_RECORDING_SECONDS = _SIGN_OFF_SECONDS = 5.0
 _FINAL = (ActivityResult, ActivityFailure)
 
 
@@ -157,6 +158,7 @@ class Life:
 
     def _surroundings(self) -> Surroundings:
         has = self._has
+        fetching = Backoff(has.logger, "reading a payload")
         return Surroundings(
             loop=asyncio.get_running_loop(),
             payloads=has.app.payloads,
@@ -166,6 +168,7 @@ class Life:
             logger=logging.getLogger("perdure.activity"),
             spawn=self._spawn,
             send_heartbeat=has.backend.commit,
+            fetch=lambda payload: until_done(partial(whole, has.backend, payload), fetching),
             is_stopping=lambda: self._is_stopping,
         )
 
@@ -243,8 +246,7 @@ class Life:
         async with self._group as group:
             poller = self._begin(self._poller.run())
             services = [
-                self._begin(keep_house(self._has.backend, self._has.logger)),
-                self._begin(clear_away(self._has.backend, self._has.logger)),
+                *(self._begin(work(self._has.backend, self._has.logger)) for work in (keep_house, clear_away)),
                 group.create_task(self._await_stop()),
                 *([self._begin(self.answering.run())] if self._serves_workflows else ()),
             ]

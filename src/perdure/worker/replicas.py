@@ -19,16 +19,19 @@ from typing import Any
 
 from perdure.app import App
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import whole
 from perdure.clock import Clock, to_micros
+from perdure.engine.apart import InputApart
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
-from perdure.errors import InstanceNotFound, StoreError
+from perdure.errors import InstanceNotFound, PayloadTooLarge, StoreCorrupt, StoreError
 from perdure.model.event import Event
 from perdure.model.instance import Instance
-from perdure.model.reply import AskAgain, Query, Reply, Unreadable
+from perdure.model.reply import LONGEST_ASKED, AskAgain, Query, Raised, Replied, Reply, Unreadable
 from perdure.model.task import WorkflowTask
 from perdure.serialization.failures import to_failure
 from perdure.worker.backoff import HOPELESS
+from perdure.workflows.definition import Workflow
 
 _SLICE_SECONDS = 0.001
 _PAUSE_SECONDS = 0.004
@@ -110,6 +113,14 @@ class Replicas:
         replica.asked.append(asked)
         self._spawn(self._answer(replica))
 
+    def query(self, execution: Execution, query: Query) -> Reply:
+        """What the execution says, if that isn't too long."""
+        reply = execution.query(query.name, query.arguments)
+        if not isinstance(reply, Replied) or len(reply.result) <= LONGEST_ASKED:
+            return reply
+        message = f"the answer to query {query.name!r} has {len(reply.result):,} bytes, {LONGEST_ASKED:,} are allowed"
+        return Raised(to_failure(PayloadTooLarge(message, len(reply.result), LONGEST_ASKED), self._app.payloads))
+
     def drop_all(self) -> None:
         """Take them out of memory, and keep no more."""
         self._most_kept = 0
@@ -157,7 +168,7 @@ class Replicas:
         execution = replica.execution
         assert execution is not None
         try:
-            reply = execution.query(query.name, query.arguments)
+            reply = self.query(execution, query)
         except Exception as problem:
             reply = self._unreadable(replica, problem)
         if execution.is_tainted:
@@ -176,18 +187,44 @@ class Replicas:
         if definition is None:  # continue-as-new went on as one that other workers know
             replica.close()
             return AskAgain()
+        try:
+            await self._catch_up(replica, instance, definition)
+        except StoreCorrupt as problem:
+            return self._unreadable(replica, problem)
+        except StoreError:
+            replica.close()
+            raise
+        except Exception as problem:
+            return self._unreadable(replica, problem)
+        return None
+
+    async def _catch_up(self, replica: _Replica, instance: Instance, definition: Workflow[..., Any]) -> None:
+        """Raises what makes an instance stuck, and StoreError."""
         task = _task_of(instance)
         if replica.execution is not None and replica.execution.execution_id != task.execution_id:
             replica.close()
-        if replica.execution is None:
-            replica.execution = Execution(task, definition, self._app, limits=self._limits, outlasts_end=True)
-        if replica.execution.position < instance.history_length:
-            events = await self._read_history(instance, replica.execution.position)
+        for asks_for_inputs in (False, True):
+            execution = replica.execution
+            if execution is None:
+                execution = replica.execution = Execution(
+                    task,
+                    definition,
+                    self._app,
+                    limits=self._limits,
+                    outlasts_end=True,
+                    asks_for_inputs=asks_for_inputs,
+                )
+            if execution.position >= instance.history_length:
+                return
+            events = await self._read_history(instance, execution.position)
             try:
-                await self.replay(replica.execution, events)
-            except Exception as problem:
-                return self._unreadable(replica, problem)
-        return None
+                await self.replay(execution, events)
+            except InputApart:
+                if asks_for_inputs:
+                    raise
+                replica.close()
+            else:
+                return
 
     async def _read_history(self, instance: Instance, begin: int) -> Sequence[Event]:
         events: list[Event] = []
@@ -208,11 +245,14 @@ class Replicas:
         while True:
             async with self._turn:
                 ends_at = clock.monotonic() + _SLICE_SECONDS
-                for _ in replaying:
-                    if clock.monotonic() >= ends_at:
+                missing: Sequence[bytes] = ()
+                for missing in replaying:
+                    if missing or clock.monotonic() >= ends_at:
                         break
                 else:
                     return
+                for reference in missing:
+                    execution.hand_over({reference: await whole(self._backend, reference)})
                 # With the turn: the others' slices are for later.
                 await asyncio.sleep(0)
                 if self._has_steps():

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 
 from perdure.app import App
 from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
+from perdure.backends.weight import whole
+from perdure.engine.apart import InputApart
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
 from perdure.model.checkpoint import Checkpoint
-from perdure.model.event import ExecutionStarted
+from perdure.model.event import Event, ExecutionStarted
+from perdure.model.reference import read_reference
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, Rejected
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.seat import Result, Seat, Work
 from perdure.worker.store_time import StoreTime
+
+_FETCHED_AT_ONCE = 64 * 1024 * 1024
 
 
 class StaleTask(Exception):
@@ -62,13 +69,54 @@ class Stepper:
         )
         if len(stored) != task.position:
             raise StaleTask
-        execution = Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits)
+        events = [each.event for each in stored]
+        try:
+            await self._replay(seat, task, events)
+        except InputApart:
+            seat.unload()
+            await self._replay(seat, task, events, asks_for_inputs=True)
+        await self.fetch(seat, self._missing_of(seat, task))
+
+    async def _replay(
+        self, seat: Seat, task: WorkflowTask, events: Sequence[Event], *, asks_for_inputs: bool = False
+    ) -> None:
+        definition = self._app.workflows[task.workflow]
+        execution = Execution(task, definition, self._app, limits=self._limits, asks_for_inputs=asks_for_inputs)
         seat.load(execution)
         self.applying = seat
         try:
-            execution.replay([each.event for each in stored])
+            for missing in execution.replaying(events):
+                if missing:
+                    self.applying = None
+                    await self.fetch(seat, missing)
+                    if seat.execution is None:
+                        raise StaleTask
+                    self.applying = seat
         finally:
             self.applying = None
+
+    def missing(self, seat: Seat, work: Work) -> Sequence[bytes]:
+        """References to what has to be fetched before the step, or before the first part of it: not all may fit into memory."""
+        return () if work.task is None else self._missing_of(seat, work.task)
+
+    def _missing_of(self, seat: Seat, task: WorkflowTask) -> Sequence[bytes]:
+        execution, found, size = seat.execution, list[bytes](), 0
+        if execution is None:
+            return found
+        for arrived in seat.unread(task):
+            for reference in execution.missing(arrived.event):
+                found.append(reference)
+                size += read_reference(reference).size
+            if size > _FETCHED_AT_ONCE:
+                break
+        return found
+
+    async def fetch(self, seat: Seat, references: Sequence[bytes]) -> None:
+        """Read payloads that are kept apart for the execution in memory. Raises StoreCorrupt."""
+        for reference in references:
+            payload = await until_done(partial(whole, self._backend, reference), self._reading)
+            if seat.execution is not None:  # else it has left memory meanwhile
+                seat.execution.hand_over({reference: payload})
 
     def apply(self, seat: Seat, work: Work) -> Checkpoint:
         """Apply the results and the unread events, in line. Raises what the engine does."""

@@ -24,19 +24,19 @@ def append_event(tables: Tables, transition: AppendEvent, now: Micros) -> Append
     if not row.is_running:
         return NotAppended(row.state)
     remember(tables, row, transition.message_id, now + transition.keep)
-    arrive(row, arrived(transition.event, now), now)
+    arrive(tables, row, arrived(transition.event, now), now)
     return Appended(workflow_task=hand_back_or_place(tables, transition.offer, row, now))
 
 
 def append(tables: Tables, row: InstanceRow, event: PendingPayload, now: Micros) -> None:
     """Append to a running instance, which is due at once."""
-    arrive(row, event, now)
+    arrive(tables, row, event, now)
     tables.place_instance(row, now)
 
 
-def arrive(row: InstanceRow, event: PendingPayload, now: Micros) -> None:
+def arrive(tables: Tables, row: InstanceRow, event: PendingPayload, now: Micros) -> None:
     """As `append`, but who calls it gives the instance its place."""
-    add_pending(row, event)
+    add_pending(row, tables.lightened(row, event))
     # A stuck instance waits for its retry or for resume, whatever arrives meanwhile.
     if row.stuck_reason is None and (row.wake_at is None or row.wake_at > now):
         row.wake_at = now

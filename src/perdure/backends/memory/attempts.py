@@ -56,7 +56,7 @@ def _finish(tables: Tables, row: ActivityRow, event: ActivityCompleted | Activit
 def _end(tables: Tables, row: ActivityRow, event: ActivityCompleted | ActivityFailed, now: Micros) -> None:
     tables.remove_activity(row)
     if row.is_waited_for:
-        arrive(row.instance, event, now)
+        arrive(tables, row.instance, event, now)
 
 
 def _give_back(tables: Tables, row: ActivityRow, due_at: Micros, now: Micros) -> None:
@@ -98,7 +98,12 @@ def record_heartbeat(tables: Tables, transition: RecordHeartbeat, now: Micros) -
     row = tables.activities.get(transition.activity_key)
     if row is None or row.token is None or row.token != transition.token:
         return Heartbeat(is_held=False)
-    row.heartbeat_details = transition.details
+    details = transition.details
+    if details is None:
+        tables.apart.empty_slot(row.instance.key, row.heartbeat_details)
+    else:
+        details = tables.apart.in_slot(row.instance.key, f"details {row.key}", details, row.heartbeat_details)
+    row.heartbeat_details = details
     return Heartbeat(is_held=True, cancel_requested=row.cancel_requested)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from perdure.backends.answers import Answer, failed, settled
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.backends.exports import Snapshot, from_exported, to_exported
 from perdure.backends.memory import asking, keeping, reading, workers
 from perdure.backends.memory.closing import outcome_of
@@ -44,15 +45,15 @@ _named: dict[str, MemoryStore] = {}
 _named_lock = threading.Lock()
 
 
-def _store_of(url: str) -> MemoryStore:
+def _store_of(url: str, blob_threshold: int) -> MemoryStore:
     """The store of `memory://name`, the same one for the whole process; of `memory://` alone a new one."""
     scheme, found, name = url.partition("://")
     if scheme != "memory" or not found:
         raise ConfigurationError(f"{url!r} is no memory store: use memory:// or memory://name")
     if not name:
-        return MemoryStore()
+        return MemoryStore(blob_threshold=blob_threshold)
     with _named_lock:
-        return _named.setdefault(name, MemoryStore(name=name))
+        return _named.setdefault(name, MemoryStore(name=name, blob_threshold=blob_threshold))
 
 
 def _snapshot(tables: Tables, now: Micros, *, key: int) -> Snapshot | None:
@@ -65,8 +66,8 @@ class MemoryBackend:
     `memory://name` is one store per name for the whole process, `memory://` a fresh one for each handle and its twins.
     """
 
-    def __init__(self, store: MemoryStore | str = "memory://") -> None:
-        self.store = _store_of(store) if isinstance(store, str) else store
+    def __init__(self, store: MemoryStore | str = "memory://", *, blob_threshold: int = BLOB_THRESHOLD) -> None:
+        self.store = _store_of(store, blob_threshold) if isinstance(store, str) else store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timeouts: Timeouts[bool] | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from perdure.backends.endings import cancelled_unstarted
 from perdure.backends.event_rows import encode_events
 from perdure.backends.memory.appending import add_pending
@@ -42,8 +44,7 @@ def write_checkpoint(
 ) -> Checkpointed:
     """Write a checkpoint whose fences hold; `encoded` are its events."""
     checkpoint = step.checkpoint
-    if checkpoint.events:
-        write_history(row, encoded, len(checkpoint.events))
+    grown = write_history(tables, row, encoded, checkpoint.events) if checkpoint.events else 0
     new = _apply(tables, row, checkpoint, now)
     if checkpoint.closing is not None:
         _close(tables, row, checkpoint.closing, now)
@@ -54,9 +55,7 @@ def write_checkpoint(
         if activity.worker is None:
             tables.place_activity(activity, now)
     task = hand_back_or_place(tables, None if step.release else step.offer, row, now)
-    return Checkpointed(
-        activities=activities, workflow_task=task, events_bytes=len(encoded) if checkpoint.events else 0
-    )
+    return Checkpointed(activities=activities, workflow_task=task, events_bytes=grown)
 
 
 def _broken_fence(tables: Tables, row: InstanceRow, transition: CompleteWorkflowTask) -> str | None:
@@ -88,12 +87,21 @@ def _apply(tables: Tables, row: InstanceRow, checkpoint: Checkpoint, now: Micros
     for message in checkpoint.messages:
         deliver(tables, row, message, now)
     if checkpoint.published:
-        row.published = {**row.published, **checkpoint.published}
+        row.published = {
+            **row.published,
+            **{
+                name: tables.apart.in_slot(row.key, f"published {name}", value)
+                for name, value in checkpoint.published.items()
+            },
+        }
     row.wake_at = now if row.pending else checkpoint.next_timer_at
     return new
 
 
 def _insert(tables: Tables, row: InstanceRow, spec: NewActivity, now: Micros) -> ActivityRow:
+    arguments = tables.apart.payload(row.key, spec.arguments)
+    if arguments is not spec.arguments:
+        spec = msgspec.structs.replace(spec, arguments=arguments)
     activity = ActivityRow(tables.keys.draw(now), row, row.execution_id, spec, scheduled_at=now, due_at=now)
     tables.add_activity(activity)
     return activity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,22 +14,25 @@ from perdure.backends.memory.rows import InstanceRow, PastExecution
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
 from perdure.model.checkpoint import NextExecution
-from perdure.model.event import Administrative, Terminated
+from perdure.model.event import Administrative, Event, Terminated
 from perdure.model.instance import Outcome, State
 from perdure.model.options import ParentClose
 from perdure.model.retention import removal_at
 
 
-def write_history(row: InstanceRow, encoded: bytes, count: int) -> None:
-    """Append the events of one commit."""
+def write_history(tables: Tables, row: InstanceRow, encoded: bytes, events: Sequence[Event]) -> int:
+    """Append the events of one commit; how many bytes they have there."""
+    if len(encoded) > tables.apart.threshold:
+        encoded = encode_events(tables.apart.rows(row.key, events, len(encoded)))
     row.history.append((row.position, encoded))
-    row.position += count
+    row.position += len(events)
     row.history_bytes += len(encoded)
+    return len(encoded)
 
 
 def administer(tables: Tables, row: InstanceRow, event: Administrative) -> None:
     """Write an administrative event. The lease ends: what its worker has in memory has been overtaken."""
-    write_history(row, encode_events((event,)), 1)
+    write_history(tables, row, encode_events((event,)), (event,))
     row.updated_at = event.at
     tables.release_instance(row)
 
@@ -87,14 +91,15 @@ def continue_as_new(tables: Tables, row: InstanceRow, following: NextExecution, 
     row.execution_id = following.execution_id
     row.workflow = following.workflow
     row.digest = following.digest
-    row.started = msgspec.structs.replace(following.started, at=now)
+    row.started = tables.lightened(row, msgspec.structs.replace(following.started, at=now))
     row.history, row.position, row.history_bytes, row.is_fresh = [], 0, 0, True
     row.pending = {number: event for number, event in row.pending.items() if carries_over(event.event)}
     row.wake_at = now
 
 
 def _end_one(tables: Tables, row: InstanceRow, outcome: Outcome, now: Micros) -> None:
-    row.state, row.result, row.failure, row.reason = outcome.state, outcome.result, outcome.failure, outcome.reason
+    row.state, row.failure, row.reason = outcome.state, outcome.failure, outcome.reason
+    row.result = None if outcome.result is None else tables.apart.payload(row.key, outcome.result)
     row.ended_at = row.updated_at = now
     row.remove_at = removal_at(row.retention, row.state, now)
     if row.remove_at is not None:

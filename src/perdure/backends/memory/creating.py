@@ -39,6 +39,7 @@ def insert(
         wake_at=now + start.start_delay,
         retention=start.retention,
     )
+    row.started = tables.lightened(row, row.started)
     tables.add_instance(row)
     return row
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.backends.memory import appending, attempts, checkpoints, creating, leasing, operators, starting
 from perdure.backends.memory.tables import Tables
 from perdure.backends.memory.tokens import Tokens
@@ -42,12 +43,17 @@ class MemoryStore:
     """The rows behind `MemoryBackend`s. `clock` and `random_token` (63 random bits) can be those of a simulation."""
 
     def __init__(
-        self, *, clock: Clock | None = None, random_token: Callable[[], int] | None = None, name: str = ""
+        self,
+        *,
+        clock: Clock | None = None,
+        random_token: Callable[[], int] | None = None,
+        name: str = "",
+        blob_threshold: int = BLOB_THRESHOLD,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.name = name
         self._now = self.clock.now
-        self._tables = Tables(random_token or Tokens().draw)
+        self._tables = Tables(random_token or Tokens().draw, blob_threshold)
         self._lock = threading.Lock()
 
     def commit(self, transition: transitions.Transition[O]) -> O:
@@ -59,6 +65,11 @@ class MemoryStore:
                 raise refusal(tables.sealed_for)
             try:
                 outcome: O = handler(tables, transition, self._now())
+                if tables.new_blobs.has_any:
+                    tables.settle_blobs()
+            except BaseException:
+                tables.forget_blobs()
+                raise
             finally:
                 if tables.to_wake:
                     _wake_all(tables)

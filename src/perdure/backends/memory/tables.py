@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import msgspec
+
 from perdure.backends.admission import rank_of
+from perdure.backends.apart import BLOB_THRESHOLD, Apart
 from perdure.backends.endings import waits_until
 from perdure.backends.keys import KeySource, draw_key
 from perdure.backends.memory.lines import Line, Schedule
@@ -20,15 +23,31 @@ from perdure.backends.memory.rows import (
 )
 from perdure.backends.memory.waking import Bell, Waiter
 from perdure.clock import Micros
+from perdure.model.event import ExecutionStarted
 from perdure.model.inspection import SettingKind
+from perdure.model.reference import PAYLOAD_FIELDS
 
 K = TypeVar("K")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class NewBlobs:
+    """What the current transition keeps apart."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[bytes, tuple[int, bytes]] = {}
+        self.dropped_blobs: dict[bytes, int] = {}
+        self.bytes = 0
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self.blobs or self.dropped_blobs)
 
 
 class Tables:
     """The rows. Who changes an instance or an activity calls `place_…` at the end, which keeps the lines true."""
 
-    def __init__(self, random_token: Callable[[], int]) -> None:
+    def __init__(self, random_token: Callable[[], int], blob_threshold: int = BLOB_THRESHOLD) -> None:
         self.random_token = random_token
         self.keys = KeySource(random_token)
         self.sealed_for: str | None = None
@@ -39,6 +58,8 @@ class Tables:
         self.workers: dict[int, WorkerRow] = {}
         self.queues: defaultdict[str, QueueRow] = defaultdict(QueueRow)
         self.blobs: dict[bytes, tuple[int, bytes]] = {}
+        self.new_blobs = NewBlobs()
+        self.apart = Apart(self.new_blobs, blob_threshold)
         self.settings: dict[tuple[SettingKind, str], bytes] = {}
         self.questions: dict[bytes, QuestionRow] = {}
         self.instance_lines: defaultdict[str, dict[tuple[str, str | None], Line]] = defaultdict(dict)
@@ -52,6 +73,36 @@ class Tables:
         self.ends: defaultdict[str, Bell] = defaultdict(Bell)
         """Who waits for the end of which instance."""
         self.to_wake: list[Waiter] = []
+
+    # --- payloads
+
+    def lightened(self, row: InstanceRow, event: S) -> S:
+        """The event, or another that has the same payloads kept apart as blobs of the instance."""
+        carried = event.carried if isinstance(event, ExecutionStarted) else ()
+        if not carried and len(getattr(event, PAYLOAD_FIELDS.get(type(event), ""), b"")) <= self.apart.threshold:
+            return event
+        return self.apart.rows(row.key, (event,), 0)[0]
+
+    def settle_blobs(self) -> None:
+        """The transition has taken place: what it keeps apart is there with it."""
+        for slot, key in self.new_blobs.dropped_blobs.items():
+            row = self.instances.get(key)
+            if row is not None:
+                for blob_id in [some for some in row.blob_ids if some.startswith(slot)]:
+                    del self.blobs[blob_id]
+                    row.blob_ids -= {blob_id}
+        for blob_id, (key, data) in self.new_blobs.blobs.items():
+            row = self.instances.get(key)
+            if row is not None:
+                self.blobs[blob_id] = (key, data)
+                row.blob_ids |= {blob_id}
+        self.forget_blobs()
+
+    def forget_blobs(self) -> None:
+        """They are there, or the transition failed."""
+        self.new_blobs.blobs.clear()
+        self.new_blobs.dropped_blobs.clear()
+        self.apart.begin()
 
     # --- rows
 
@@ -103,6 +154,7 @@ class Tables:
 
     def remove_activity(self, row: ActivityRow) -> None:
         self.release_activity(row)
+        self.apart.empty_slot(row.instance.key, row.heartbeat_details)
         del self.activities[row.key]
         if row.is_waited_for:
             row.instance.activities.pop(row.spec.number, None)

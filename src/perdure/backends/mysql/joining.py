@@ -56,6 +56,7 @@ class MysqlVisit:
         self._run = loan.run
         self._origin = origin
         self._session = LentSession(loan, options)
+        self._blob_threshold = options.blob_threshold
 
     def enter(self) -> None:
         self._run("savepoint perdure")
@@ -78,7 +79,9 @@ class MysqlVisit:
         self._session.execute(SHARE_LATCH)
 
     def tables(self) -> LentTables:
-        return LentTables(self._session)
+        tables = LentTables(self._session)
+        tables.blob_threshold = self._blob_threshold
+        return tables
 
     def lock(self, instance_id: str) -> None:
         if self._session.execute(_IS_THERE, (instance_id,)).fetchone() is not None:

@@ -23,6 +23,7 @@ class MysqlLink(SqlLink):
     def __init__(self, address: Address, place: str, options: MysqlOptions) -> None:
         self.session = MysqlSession(address, options)
         super().__init__(self.session, MysqlTables(self.session), faults, place, may_migrate=options.migrate)
+        self.tables.blob_threshold = options.blob_threshold
         self._lock = lock_name(address, options, "migrates")
 
     def judge(self) -> None:

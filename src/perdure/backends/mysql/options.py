@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.errors import ConfigurationError
 
 _PREFIX = re.compile(r"[A-Za-z0-9_]{1,32}")
@@ -20,6 +21,8 @@ class MysqlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to bring an older schema up to date; if not, one is refused."""
     notices: bool = True
     """Whether processes wake each other; without it the store is polled every 50 ms while somebody waits."""
+    blob_threshold: int = BLOB_THRESHOLD
+    """Payloads of more bytes are kept apart, in blobs. Processes on one store may have different ones."""
     timeout_seconds: float = 30.0
     """How long a statement, or making a connection, may take before the connection is given up."""
 

@@ -89,7 +89,9 @@ class PostgresVisit:
         self._run("rollback to savepoint perdure_snapshot")
 
     def tables(self) -> PostgresTables:
-        return PostgresTables(self._session)
+        tables = PostgresTables(self._session)
+        tables.blob_threshold = self._options.blob_threshold
+        return tables
 
     def lock(self, instance_id: str) -> None:
         self._session.fetch_direct(_LOCK, (instance_id,))

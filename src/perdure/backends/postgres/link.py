@@ -31,6 +31,7 @@ class PostgresLink(SqlLink):
     def __init__(self, source: Source, place: str, options: PostgresOptions) -> None:
         self.session = PostgresSession(source, options, OF_WRITING)
         super().__init__(self.session, PostgresTables(self.session), faults, place, may_migrate=options.migrate)
+        self.tables.blob_threshold = options.blob_threshold
         self._schema = options.schema
 
     def judge(self) -> None:

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.errors import ConfigurationError
 
 _SCHEMA = re.compile(r"[\w$-]+")
@@ -23,6 +24,8 @@ class PostgresOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to LISTEN and NOTIFY; without it the store is polled every 50 ms while somebody waits."""
     pgbouncer: bool = False
     """Whether connections lead through PgBouncer in transaction mode: no prepared statements, no notices, no session settings."""
+    blob_threshold: int = BLOB_THRESHOLD
+    """Payloads of more bytes are kept apart, in blobs. Processes on one store may have different ones."""
     timeout_seconds: float = 30.0
     """How long a statement, or making a connection, may take before the connection is given up."""
 

@@ -77,7 +77,7 @@ class RedisLink(RedisConnection):
     ) -> None:
         """`partitions` is how many a new store gets. The first link finds the layout, the others are given it."""
         super().__init__(connect, place, options, number)
-        self.tables = RedisTables(self._keys)
+        self.tables = RedisTables(self._keys, options.blob_threshold)
         self._new_partitions = partitions
         self._number = number
         self._is_prepared = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.backends.letters import ANSWERS_KEPT
 from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.redis import entries, removing
@@ -21,7 +22,10 @@ from perdure.backends.rows import ActivityRow, InstanceRow, encode
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.tables import House
 from perdure.clock import Micros, random_token
+from perdure.errors import StoreUsageError
 
+LARGEST_STEP = 256 * 1024 * 1024
+"""Of payloads that are kept apart. A script has all that it writes as arguments, and replicas are cut off whose buffers run over."""
 _AT_ONCE = 1_000
 _RELEASED_AT_ONCE = 20_000  # some megabytes, and a tenth of a second of the server; housekeeping goes on with the rest
 
@@ -29,8 +33,9 @@ _RELEASED_AT_ONCE = 20_000  # some megabytes, and a tenth of a second of the ser
 class RedisTables:
     """Belongs to the thread that writes. Nothing is written before `send`, but for what is right for everybody."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, blob_threshold: int = BLOB_THRESHOLD) -> None:
         self.keys = keys
+        self.blob_threshold = blob_threshold
         self.office: RedisOffice | None = None
         self.buffer = buffer = Buffer()
         self._settings = settings = Settings(buffer, keys)
@@ -171,6 +176,23 @@ class RedisTables:
             self.buffer.put(self.keys.blobs, blob_id, data)
             self.buffer.put(self.keys.blobs_of(instance_key), blob_id, b"")
 
+    def _write_blobs(self, changes: Changes) -> None:
+        buffer, keys = self.buffer, self.keys
+        size = sum(len(data) for _, data in changes.blobs.values())
+        if size > LARGEST_STEP:
+            raise StoreUsageError(
+                f"Large payloads of {size:,} bytes in one step are more than Redis takes at once ({LARGEST_STEP:,}): nothing was "
+                "written. Pass fewer at a time, or keep them elsewhere and pass references."
+            )
+        for slot, instance_key in changes.dropped_blobs.items():
+            for blob_id in buffer.get_all(keys.blobs_of(instance_key)):
+                if blob_id.startswith(slot):
+                    buffer.put(keys.blobs, blob_id, None)
+                    buffer.put(keys.blobs_of(instance_key), blob_id, None)
+        for blob_id, (instance_key, data) in changes.blobs.items():
+            buffer.put(keys.blobs, blob_id, data)
+            buffer.put(keys.blobs_of(instance_key), blob_id, b"")
+
     # --- writing
 
     def write(self, changes: Changes) -> None:
@@ -182,6 +204,8 @@ class RedisTables:
         buffer, keys = self.buffer, self.keys
         for (key, name), value in changes.published.items():
             buffer.put(keys.published(key), name.encode(), value)
+        if changes.blobs or changes.dropped_blobs:
+            self._write_blobs(changes)
         for (key, message_id), expires_at in changes.receipts.items():
             buffer.put(keys.receipts_of(key), message_id, b"%d" % expires_at)
             buffer.place(keys.receipts, pack(key) + message_id, expires_at)

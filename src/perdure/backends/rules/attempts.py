@@ -106,7 +106,12 @@ def record_heartbeat(unit: Unit, transition: RecordHeartbeat) -> Heartbeat:
     row = unit.activity(transition.activity_key)
     if row is None or row.token is None or row.token != transition.token:
         return Heartbeat(is_held=False)
-    row.details = transition.details
+    details = transition.details
+    if details is None:
+        unit.apart.empty_slot(row.instance_key, row.details)
+    else:
+        details = unit.apart.in_slot(row.instance_key, f"details {row.key}", details, row.details)
+    row.details = details
     unit.change_activity(row)
     return Heartbeat(is_held=True, cancel_requested=bool(row.cancel_requested))
 

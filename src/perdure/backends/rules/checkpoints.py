@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from perdure.backends.endings import cancelled_unstarted, waits_until
-from perdure.backends.event_rows import encode_events
 from perdure.backends.rows import BEGUN, RESHAPED, STATES, ActivityBody, ActivityRow, InstanceRow, encode
 from perdure.backends.rules.closing import continue_as_new, end, release
 from perdure.backends.rules.handback import hand_back_activities, hand_back_workflow_task
@@ -34,9 +33,7 @@ def write_checkpoint(unit: Unit, row: InstanceRow, step: CompleteWorkflowTask | 
     checkpoint = step.checkpoint
     grown = 0
     if checkpoint.events:
-        encoded = encode_events(checkpoint.events)
-        grown = len(encoded)
-        unit.write_history(row, encoded, len(checkpoint.events))
+        grown = unit.write_history(row, checkpoint.events)
     new = _apply(unit, row, checkpoint)
     if checkpoint.closing is not None:
         _close(unit, row, checkpoint.closing)
@@ -87,14 +84,14 @@ def _apply(unit: Unit, row: InstanceRow, checkpoint: Checkpoint) -> list[Activit
         deliver(unit, row, message)
     if checkpoint.published:
         for name, value in checkpoint.published.items():
-            unit.changes.published[row.key, name] = value
+            unit.changes.published[row.key, name] = unit.apart.in_slot(row.key, f"published {name}", value)
     row.wake_at = unit.now if row.pending_count else checkpoint.next_timer_at
     return new
 
 
 def _insert(unit: Unit, row: InstanceRow, spec: NewActivity) -> ActivityRow:
     body = ActivityBody(
-        spec.arguments,
+        unit.apart.payload(row.key, spec.arguments),
         spec.retry,
         spec.timeout,
         spec.total_timeout,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 from perdure.backends.endings import PARENT_CLOSED, cancel_child, carries_over, tell_parent
-from perdure.backends.event_rows import encode_events
 from perdure.backends.rows import (
     ENDED,
     LEASED,
@@ -35,7 +34,7 @@ def release(unit: Unit, row: InstanceRow) -> None:
 
 def administer(unit: Unit, row: InstanceRow, event: Administrative) -> None:
     """Write an administrative event. The lease ends: what its worker has in memory has been overtaken."""
-    unit.write_history(row, encode_events((event,)), 1)
+    unit.write_history(row, (event,))
     release(unit, row)
 
 
@@ -82,8 +81,7 @@ def continue_as_new(unit: Unit, row: InstanceRow, following: NextExecution) -> N
         row.created_workflow, row.created_digest = row.workflow, row.digest
     row.execution_id, row.execution_number, row.began_at = following.execution_id, row.execution_number + 1, unit.now
     row.workflow, row.digest = following.workflow, following.digest
-    row.started_event = at_arrival(following.started, unit.now)
-    row.started = encode(row.started_event)
+    unit.begin_history(row, at_arrival(following.started, unit.now))
     row.position = row.history_bytes = row.children = 0
     unit.drop_pending(row, [event.id for event in unit.pending_of(row) if not carries_over(event.event)])
     row.wake_at = unit.now
@@ -102,7 +100,8 @@ def drop_activities(unit: Unit, row: InstanceRow) -> None:
 
 def _end_one(unit: Unit, row: InstanceRow, outcome: Outcome) -> None:
     row.state = STATE_NUMBERS[outcome.state]
-    row.outcome = encode(StoredOutcome(outcome.result, outcome.failure, outcome.reason))
+    result = None if outcome.result is None else unit.apart.payload(row.key, outcome.result)
+    row.outcome = encode(StoredOutcome(result, outcome.failure, outcome.reason))
     row.ended_at = row.updated_at = unit.now
     if row.retention is not None:
         row.remove_at = removal_at(decode_retention(row.retention), outcome.state, unit.now)

@@ -25,8 +25,7 @@ def insert(
 ) -> InstanceRow:
     """The row of a new instance, whose id is free: due after its delay."""
     row = _row(unit, start, request_id, key)
-    row.started_event = begun(start, unit.now)
-    row.started = encode(row.started_event)
+    unit.begin_history(row, begun(start, unit.now))
     row.wake_at = unit.now + start.start_delay
     if isinstance(start, StartSubWorkflow) and parent is not None:
         row.parent_id, row.parent_execution, row.parent_number = parent.instance_id, parent.execution_id, parent.number

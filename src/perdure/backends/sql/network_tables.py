@@ -50,6 +50,7 @@ class NetworkTables(SqlTables):
         """Let no other transaction write until this one ends, and none that has begun to write be left."""
 
     def write(self, changes: Changes) -> None:
+        self._write_blobs(changes)
         plan = self._plan(changes)
         self.write_plan(plan, is_last=False)
         for queue, *_, revision in (*plan.rows.get(NEW_BUCKET, ()), *plan.rows.get(BUCKET, ())):
@@ -58,6 +59,7 @@ class NetworkTables(SqlTables):
     def write_last(self, changes: Changes) -> None:
         """Write what is left of a batch, and commit."""
         if changes:
+            self._write_blobs(changes)
             self.write_plan(self._plan(changes), is_last=True)
         else:
             if self.session.is_in_transaction:

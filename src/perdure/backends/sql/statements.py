@@ -158,6 +158,7 @@ LOOK_ROUND = """select exists (select 1 from perdure_workers where is_alive = 1 
 
 # --- settings, blobs, the seal
 
+DROP_BLOBS = "delete from perdure_blobs where instance_key = ? and id >= ? and id < ?"
 DELETE_SETTING = "delete from perdure_settings where kind = ? and name = ?"
 LIMIT_ACTIVITIES = "update perdure_activities set limited = ?{revised} where queue = ?"
 DELETE_BUCKET = "delete from perdure_buckets where queue = ?"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 
 from perdure.backends.admission import Bucket
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.backends.protocol import Question, WorkerStart
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.sql import statements as sql
 from perdure.backends.sql.lines import Table
 from perdure.backends.sql.session import Session
+from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.tables import House, Place, Survey, WorkerRow
 from perdure.clock import Micros
 from perdure.model.transition import ClaimTasks
@@ -19,6 +21,8 @@ _LINES = {"instances": sql.LINE_OF_INSTANCES, "activities": sql.LINE_OF_ACTIVITI
 
 class SqlTables:
     """Over a session, in whose thread it is used."""
+
+    blob_threshold: int = BLOB_THRESHOLD
 
     def __init__(self, session: Session) -> None:
         dialect = session.dialect
@@ -83,6 +87,13 @@ class SqlTables:
 
     def put_blob(self, instance_key: int, blob_id: bytes, data: bytes) -> None:
         self._execute(self._put_blob, (blob_id, instance_key, data))
+
+    def _write_blobs(self, changes: Changes) -> None:
+        """One by one: a statement's size is bounded."""
+        for slot, instance_key in changes.dropped_blobs.items():
+            self._execute(sql.DROP_BLOBS, (instance_key, slot, (int.from_bytes(slot) + 1).to_bytes(len(slot) + 1)[1:]))
+        for blob_id, (instance_key, data) in changes.blobs.items():
+            self.put_blob(instance_key, blob_id, data)
 
     # --- what waits
 

@@ -70,7 +70,7 @@ class SqliteBackend(RowBackend[Hub]):
 
     def join(self, connection: object) -> SqliteJoined:
         """What writes through this connection of the user's, in its open transaction. Raises StoreUsageError."""
-        return SqliteJoined(connection, self._place, self._clock)
+        return SqliteJoined(connection, self._place, self._clock, self._options.blob_threshold)
 
     def check_outside(self) -> None:
         check_outside(self._place)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from perdure.backends.apart import BLOB_THRESHOLD
 from perdure.errors import ConfigurationError, StoreUsageError
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING and upserts as the statements use them
@@ -22,6 +23,8 @@ class SqliteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`full`: acknowledged work survives a loss of power. `normal`: the last of it may be lost then, by that alone."""
     lock_timeout_seconds: float = 10.0
     """How long a write waits for another program's lock before it fails with StoreUnavailable."""
+    blob_threshold: int = BLOB_THRESHOLD
+    """Payloads of more bytes are kept apart, in blobs. Processes on one store may have different ones."""
     migrate: bool = True
     """Whether to bring an older schema up to date; if not, one is refused."""
 

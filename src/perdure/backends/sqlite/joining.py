@@ -64,8 +64,9 @@ def _is_in_transaction(driver: Any) -> bool:
 class SqliteJoined:
     """`Joined` on a file."""
 
-    def __init__(self, connection: object, place: Place, clock: Clock) -> None:
+    def __init__(self, connection: object, place: Place, clock: Clock, blob_threshold: int) -> None:
         self._path = _path_of(place)
+        self._blob_threshold = blob_threshold
         self._lender = _lender_of(connection)
         self._clock = clock
 
@@ -75,7 +76,7 @@ class SqliteJoined:
 
         def work(loan: Loan) -> object:
             lent.append(loan)
-            return carry_out(SqliteVisit(loan, self._path), loan, transition, self._clock.now())
+            return carry_out(SqliteVisit(loan, self._path, self._blob_threshold), loan, transition, self._clock.now())
 
         try:
             return cast("O", await self._lender.lend(work))
@@ -88,9 +89,10 @@ class SqliteJoined:
 class SqliteVisit:
     """`Visit` of a connection."""
 
-    def __init__(self, loan: Loan, path: Path) -> None:
+    def __init__(self, loan: Loan, path: Path, blob_threshold: int) -> None:
         self._loan = loan
         self._path = path
+        self._blob_threshold = blob_threshold
 
     def enter(self) -> None:
         run, driver = self._loan.run, self._loan.driver
@@ -119,7 +121,9 @@ class SqliteVisit:
         """The file is the store's, and the store is open: its tables are there."""
 
     def tables(self) -> SqliteTables:
-        return SqliteTables(SqliteSession(cast("sqlite3.Connection", _Statements(self._loan))))
+        tables = SqliteTables(SqliteSession(cast("sqlite3.Connection", _Statements(self._loan))))
+        tables.blob_threshold = self._blob_threshold
+        return tables
 
     def lock(self, instance_id: str) -> None:
         """A transaction that writes has the whole file."""

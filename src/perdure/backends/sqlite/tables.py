@@ -72,6 +72,8 @@ class SqliteTables(SqlTables):
         if changes.pending or changes.dropped_pending or changes.cleared_pending:
             self._write_pending(changes)
         self._write_activities(changes)
+        if changes.blobs or changes.dropped_blobs:
+            self._write_blobs(changes)
         if changes.published:
             self._write(
                 sql.PUBLISH, [value for (key, name), said in changes.published.items() for value in (key, name, said)]

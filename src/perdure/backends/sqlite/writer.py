@@ -104,6 +104,7 @@ class Writer(CommitterThread[Read]):
                 self._connection.close()
                 raise
         self._tables = SqliteTables(self._session)
+        self._tables.blob_threshold = self.options.blob_threshold
         self._unit = Unit(self._tables)
         self._wal = None if self.place.path is None else Wal(self._connection, self.place.beside("-wal"))
 

@@ -34,6 +34,10 @@ class Changes:
         self.cleared_pending: set[int] = set()
         """Instances of which all stored ones go."""
         self.published: dict[tuple[int, str], bytes] = {}
+        self.blobs: dict[bytes, tuple[int, bytes]] = {}
+        """New ones by id: the key of the instance, and the bytes."""
+        self.dropped_blobs: dict[bytes, int] = {}
+        """What the ids of those begin with that go before the new ones are written, and the key of the instance."""
         self.receipts: dict[tuple[int, bytes], Micros] = {}
         self.buckets: dict[str, Bucket] = {}
         self.letters: list[Letter] = []
@@ -58,6 +62,8 @@ class Changes:
             or self.dropped_pending
             or self.cleared_pending
             or self.published
+            or self.blobs
+            or self.dropped_blobs
             or self.receipts
             or self.buckets
             or self.letters
@@ -87,6 +93,8 @@ class Changes:
             self.dropped_pending,
             self.cleared_pending,
             self.published,
+            self.blobs,
+            self.dropped_blobs,
             self.receipts,
             self.buckets,
             self.letters,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Container, Iterable
 from functools import partial
 
+from perdure.backends.apart import Apart
 from perdure.backends.keys import KeySource
 from perdure.backends.rows import ActivityRow, InstanceRow
 from perdure.backends.unit.changes import Changes
@@ -32,6 +33,7 @@ class KeptRows:
         """Of a store with several partitions."""
         self.wakes = Wakes()
         self.changes = Changes()
+        self.apart = Apart(self.changes, tables.blob_threshold)
         self.heads = Heads()
         self._instances: dict[int, InstanceRow] = {}
         self._keys: dict[str, int] = {}

@@ -66,6 +66,9 @@ class WorkerRow(msgspec.Struct, frozen=True):
 class Tables(Protocol):
     """Rows are given as they are stored: what a unit has in memory goes before them."""
 
+    blob_threshold: int
+    """Payloads of more bytes are blobs."""
+
     # --- instances and what belongs to them
 
     def instances_by_id(self, ids: Sequence[str]) -> Iterable[InstanceRow]:

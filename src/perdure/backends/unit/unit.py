@@ -17,6 +17,7 @@ from operator import attrgetter
 
 from perdure.backends.admission import Bucket
 from perdure.backends.endings import MESSAGES_KEPT
+from perdure.backends.event_rows import encode_events
 from perdure.backends.letters import Body, Letter
 from perdure.backends.rows import (
     BEGUN,
@@ -33,6 +34,7 @@ from perdure.backends.unit.kept import KeptRows
 from perdure.backends.unit.office import Undelivered
 from perdure.backends.wakes import Wakes
 from perdure.clock import Micros
+from perdure.model.event import Event, ExecutionStarted
 from perdure.model.task import PendingEvent, PendingPayload
 
 _CONFLICTS_UNLOCKED = 3
@@ -49,6 +51,7 @@ class Unit(KeptRows):
         self.now = now
         self.wakes = Wakes()
         self.changes.bytes = 0
+        self.apart.begin()
         self.heads.clear()
 
     def settle(self) -> Changes:
@@ -124,15 +127,26 @@ class Unit(KeptRows):
 
     # --- history and pending events
 
-    def write_history(self, row: InstanceRow, encoded: bytes, count: int) -> None:
-        """Append the events of one commit."""
+    def write_history(self, row: InstanceRow, events: Sequence[Event]) -> int:
+        """Append the events of one commit; how many bytes they have there."""
+        encoded = encode_events(events)
+        if len(encoded) > self.apart.threshold:
+            encoded = encode_events(self.apart.rows(row.key, events, len(encoded)))
         self.changes.events += (row.key, row.execution_number, row.position, bytearray(encoded))
         self.changes.bytes += len(encoded)
-        row.position += count
+        row.position += len(events)
         row.history_bytes += len(encoded)
         row.updated_at = self.now
         if row.shape < STEPPED:
             self.change(row)
+        return len(encoded)
+
+    def begin_history(self, row: InstanceRow, started: ExecutionStarted) -> None:
+        """The event that the first checkpoint of the execution will apply."""
+        row.started_event, row.started = started, encode(started)
+        if len(row.started) > self.apart.threshold:
+            (row.started_event,) = self.apart.rows(row.key, (started,), len(row.started))
+            row.started = encode(row.started_event)
 
     def pending_of(self, row: InstanceRow) -> list[PendingEvent]:
         """In order of arrival. Raises StoreCorrupt."""
@@ -149,6 +163,9 @@ class Unit(KeptRows):
         """Give the event the instance's next number; when the instance is due is up to the caller."""
         number = row.next_pending
         encoded = encode(event)
+        if len(encoded) > self.apart.threshold:
+            (event,) = self.apart.rows(row.key, (event,), len(encoded))
+            encoded = encode(event)
         self.changes.add_pending(row.key, number, encoded)
         self.changes.bytes += len(encoded)
         if row.pending is not None:
@@ -230,6 +247,7 @@ class Unit(KeptRows):
         else:
             self._free_permit(row)
         self._activities.pop(row.key, None)
+        self.apart.empty_slot(row.instance_key, row.details)
         self.changes.remove_activity(row)
         instance = self.instance(row.instance_key)
         if instance is not None:

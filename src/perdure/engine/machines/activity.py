@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from perdure.engine.apart import whole
 from perdure.engine.machines.machine import (
     ABANDON,
     ABANDONED,
@@ -112,7 +113,7 @@ class ActivityMachine(Machine):
 
     def _resolve(self, result: bytes) -> None:
         self._leave()
-        self.future.set_result(self.schema.decode_result(result))
+        self.future.set_result(self.schema.decode_result(whole(self.core, result)))
 
     def _fail(self, event: ActivityFailed) -> None:
         self._leave()
@@ -131,7 +132,7 @@ class ActivityMachine(Machine):
     def is_repeated(self, issued: Any, known: Any, *, with_input: bool) -> bool:
         if isinstance(issued, ActivityCancelled):
             return True  # told or not is an option
-        return issued.name == known.name and (not with_input or is_same_call(self.schema, issued, known))
+        return issued.name == known.name and (not with_input or is_same_call(self.core, self.schema, issued, known))
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         if isinstance(event, ActivityScheduled):

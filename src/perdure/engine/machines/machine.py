@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from perdure.engine.apart import whole
 from perdure.errors import DecodeError, NonDeterminismError
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Machine:
         if number:
             core.machines[number] = self
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether workflow code won't get to see its result."""
+        return self.state is ABANDONED
+
     def feed(self, fact: str, *details: Any) -> None:
         """Something happened: move, and act."""
         row = self.table.get((self.state, fact))
@@ -89,11 +95,11 @@ def give_up(future: Future[Any]) -> None:
     asyncio.Future.cancel(future)
 
 
-def is_same_call(schema: CallReader, issued: Any, known: Any) -> bool:
-    """Equal inputs, or equal once both have passed through today's types: a new default sticks nobody."""
+def is_same_call(core: Core, schema: CallReader, issued: Any, known: Any) -> bool:
+    """Equal inputs, or equal once both have passed through today's types: a new default sticks nobody. Raises InputApart."""
     if issued.digest == known.digest:
         return True
     try:
-        return schema.is_same_call(known.arguments, issued.arguments)
+        return schema.is_same_call(whole(core, known.arguments), issued.arguments)
     except DecodeError:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from perdure.engine.apart import whole
 from perdure.engine.machines.machine import (
     ABANDON,
     ABANDONED,
@@ -70,7 +71,7 @@ class SignalMachine(Machine):
 
     def _digest_with_todays_type(self, event: SignalSent) -> bytes:
         payloads = self.core.payloads
-        value = payloads.decode(event.payload, self.value_type)
+        value = payloads.decode(whole(self.core, event.payload), self.value_type)
         complete_dataclasses(value, payloads._converters)
         return payloads.digest(payloads.encode(value, self.value_type))
 

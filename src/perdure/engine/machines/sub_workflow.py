@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from perdure.engine.apart import whole
 from perdure.engine.machines.machine import (
     ABANDON,
     ABANDONED,
@@ -101,7 +102,7 @@ class SubWorkflowMachine(Machine):
         assert self.command is not None
         names = (issued.workflow, issued.instance_id)
         return names == (known.workflow, known.instance_id) and (
-            not with_input or is_same_call(self.command.schema, issued, known)
+            not with_input or is_same_call(self.core, self.command.schema, issued, known)
         )
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
@@ -210,7 +211,7 @@ class SubWorkflowCommand:
 
     def completed(self, result: bytes) -> None:
         self._leave()
-        self.future.set_result(self.schema.decode_result(result))
+        self.future.set_result(self.schema.decode_result(whole(self.core, result)))
 
     def ended_cancelled(self) -> None:
         self._leave()

@@ -28,6 +28,7 @@ from perdure.testing.conformance.submitting import Submitting
 from perdure.testing.conformance.suspecting import Suspecting
 from perdure.testing.conformance.untaken_first_steps import UntakenFirstSteps
 from perdure.testing.conformance.waiting import Threads, WaitingForTheEnd, WaitingForWork
+from perdure.testing.conformance.weighing import Weighing
 
 
 class ConformanceSuite(
@@ -57,6 +58,7 @@ class ConformanceSuite(
     Pruning,
     Expiring,
     KeepingBlobs,
+    Weighing,
     KeepingSettings,
     Moving,
     Sealing,

@@ -14,6 +14,7 @@ from perdure.backends.memory.tables import Tables
 from perdure.model.event import CancelRequested, Event, ExecutionFailed, ExecutionStarted, SignalReceived
 from perdure.model.instance import State
 from perdure.model.options import ParentClose
+from perdure.model.reference import PAYLOAD_FIELDS, is_reference, read_reference
 from perdure.testing.simulation.driver import Driver
 from perdure.testing.simulation.history import history_problems, replay_problems
 from perdure.testing.simulation.interpreter import Entry
@@ -69,9 +70,28 @@ class Audit:
     def _chain(self, row: InstanceRow) -> Chain:
         past = [(each.execution_id, each.history) for each in row.past]
         return [
-            (execution_id, [each.event for each in events_of(history)])
+            (execution_id, [self._opened(each.event) for each in events_of(history)])
             for execution_id, history in [*past, (row.execution_id, row.history)]
         ]
+
+    # --- payloads that are kept apart
+
+    def _whole(self, payload: bytes) -> bytes:
+        if not is_reference(payload):
+            return payload
+        return b"".join(self._tables.blobs[blob_id][1] for blob_id in read_reference(payload).blob_ids)
+
+    def _opened(self, event: Event) -> Event:
+        name = PAYLOAD_FIELDS.get(type(event))
+        payload = None if name is None else getattr(event, name)
+        if name is None or payload is None:
+            return event
+        changed: dict[str, object] = {name: self._whole(payload)}
+        if isinstance(event, ExecutionStarted):
+            changed["carried"] = tuple(
+                msgspec.structs.replace(each, payload=self._whole(each.payload)) for each in event.carried
+            )
+        return msgspec.structs.replace(event, **changed)
 
     # --- how it ended
 
@@ -100,7 +120,7 @@ class Audit:
 
     def _entries(self, row: InstanceRow) -> list[Entry]:
         assert row.result is not None
-        entries: list[Entry] = msgspec.json.decode(row.result)
+        entries: list[Entry] = msgspec.json.decode(self._whole(row.result))
         return entries
 
     def _failure(self, row: InstanceRow, last: Event, program: Program, script: Script | None) -> Iterator[str]:
@@ -175,7 +195,7 @@ class Audit:
             return  # branches publish in an order that isn't known here
         last = next((entry[0] for entry in reversed(entries) if entry[1] == "published"), None)
         found = row.published.get("last")
-        if last is not None and (found is None or msgspec.json.decode(found) != last):
+        if last is not None and (found is None or msgspec.json.decode(self._whole(found)) != last):
             yield f"it published {last} last, and {found!r} is there"
 
     # --- the rest
@@ -187,7 +207,7 @@ class Audit:
         }
         for (execution_id, position), event in self._referee.written.items():
             history = histories.get(execution_id, [])
-            if position >= len(history) or history[position] != event:
+            if position >= len(history) or history[position] != self._opened(event):
                 yield f"{type(event).__name__} was written at {position} of {execution_id.hex()}, and isn't there"
 
     def _left_over(self) -> Iterator[str]:

@@ -69,7 +69,11 @@ class Simulation:
         take_chance_from(Random(dice.getrandbits(64)))
         tokens = Random(dice.getrandbits(64))
         self.clock = VirtualClock(self.loop)
-        store = MemoryStore(clock=self.clock, random_token=lambda: tokens.getrandbits(63))
+        store = MemoryStore(
+            clock=self.clock,
+            random_token=lambda: tokens.getrandbits(63),
+            blob_threshold=self.weather.blob_threshold,
+        )
         self.store = MemoryBackend(store)
         self.tables = store._tables
         self.ledger = Ledger(self.trace, Random(dice.getrandbits(64)))

@@ -55,6 +55,8 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     limits: tuple[tuple[str, QueueLimits], ...]
     """Of some queues."""
+    blob_threshold: int
+    """Payloads of more bytes are kept apart."""
 
 
 def random_weather(dice: Random) -> Weather:
@@ -76,6 +78,7 @@ def random_weather(dice: Random) -> Weather:
         settings=tuple(_setting(dice, is_first=site == 0) for site in range(sites)),
         programs=dice.randint(2, 8),
         limits=tuple((queue, _limits(dice)) for queue in QUEUES if dice.random() < 0.15),
+        blob_threshold=dice.choice((1, 30, 1_000_000)),
     )
 
 

@@ -132,6 +132,10 @@ class Wire:
         events: Sequence[HistoryEvent] = await self._ask(lambda: self._store.read_events(instance_key, execution_id))
         return events
 
+    async def read_blob(self, blob_id: bytes) -> bytes:
+        data: bytes = await self._ask(lambda: self._store.read_blob(blob_id))
+        return data
+
     async def wait_for_work(self, worker_key: int, timeout_seconds: float) -> None:
         """Hints may get lost, and come late."""
         network = self._network
