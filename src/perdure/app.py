@@ -16,6 +16,7 @@ from perdure.propagation import Propagation, Propagator, propagation_problems
 from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
 from perdure.serialization.payloads import Payloads
+from perdure.workflows.alone import run_alone
 from perdure.workflows.definition import Workflow, workflow_of
 from perdure.workflows.scheduling import keep_schedule
 
@@ -72,9 +73,11 @@ class App:
             for name in self.workflows
             if name.startswith(OWN_NAMES)
         ]
+        self.activities: Mapping[str, Activity[..., Any]] = self.bound_activities(activities, problems)
         if self.workflows:
             self.workflows = {**self.workflows, keep_schedule.name: keep_schedule}
-        self.activities: Mapping[str, Activity[..., Any]] = self.bound_activities(activities, problems)
+        if self.workflows or self.activities or lifespan is not None:
+            self.workflows = {**self.workflows, run_alone.name: run_alone}
         problems += self._type_problems()
         if problems:
             raise RegistrationError("this App can't be used:\n" + "\n".join(f"- {problem}" for problem in problems))

@@ -310,4 +310,4 @@ class HistoryTooLong(PerdureError):
 
 
 class LeaseLost(PerdureError):
-    """The lease of this work is gone; its outcome will not be recorded."""
+    """This work is no longer the caller's, or an activity's token of no use any more; the outcome will not be recorded."""

@@ -49,6 +49,7 @@ async def test_a1_another_process_fails_an_activity(client: Client, hand: Hand, 
     [pending] = (await hand.claim()).pending
     assert isinstance(pending.event, ActivityFailed)
     assert pending.event.failure.is_type("PaymentDeclined")
+    assert pending.event.attempts == 1
 
 
 async def test_a2_an_attempt_ends_once(client: Client, token: str) -> None:

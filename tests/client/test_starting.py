@@ -91,7 +91,7 @@ async def test_a_client_without_an_app_starts_anything_that_is_a_workflow(backen
         pytest.param(checkout, (Order("7", 1.5),), {}, ArgumentsError, id="wrong type inside"),  # type: ignore[arg-type]
         pytest.param(anything, (object(),), {}, EncodeError, id="can't be encoded"),
         pytest.param(anything, (float("nan"),), {}, EncodeError, id="nan"),
-        pytest.param(anything, ("x" * 3_000_000,), {}, PayloadTooLarge, id="too large"),
+        pytest.param(anything, ("x" * 70_000_000,), {}, PayloadTooLarge, id="too large"),
         pytest.param(unregistered, (), {}, RegistrationError, id="not in the App"),
         pytest.param(charge, (3,), {}, RegistrationError, id="an activity"),
         pytest.param("checkout", (ORDER,), {}, RegistrationError, id="a name"),

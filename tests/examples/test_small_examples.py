@@ -56,6 +56,14 @@ OUTPUTS = {
         "PUT {'id': '7'}\nPUT {'id': '7'}\n"
         "GET a cup for acme\nGET {'id': '7', 'state': 'completed'}\nGET there is no order 8"
     ),
+    "task_queue": (
+        "'Hello' sent to ada@example.org in attempt 3\n"
+        "['cup.jpg is 64 wide', 'cup.jpg is 512 wide']\n"
+        "the same task: True\n"
+        "not to Bob: cancelled\n"
+        "ValueError('3 cents is too little')\n"
+        "mails: {<State.COMPLETED: 'completed'>: 2, <State.CANCELLED: 'cancelled'>: 1}"
+    ),
     "activity_objects": "opened\nin stock: 42\nclosed",
 }
 

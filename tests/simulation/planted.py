@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from perdure.backends.memory import appending, checkpoints, closing, messages, starting, store, tables
+from perdure.backends.memory import appending, attempts, checkpoints, closing, messages, starting, store, tables
 from perdure.engine import core, ending, execution
 from perdure.model.transition import (
     Appended,
@@ -195,6 +195,15 @@ def first_steps_taken_again(patch: Patch) -> None:
     patch.setitem(store._HANDLERS, CreateInstance, broken)
 
 
+def open_attempts_given_back(patch: Patch) -> None:
+    """What was left to somebody outside is begun again."""
+
+    def give_back(rows: Any, row: Any, elapsed: int, now: int) -> None:
+        attempts._give_back(rows, row, now + 3_000_000, now)
+
+    patch.setattr(attempts, "_open", give_back)
+
+
 BUGS: list[Callable[[Patch], None]] = [
     store_without_tokens,
     store_without_positions,
@@ -214,6 +223,7 @@ BUGS: list[Callable[[Patch], None]] = [
     results_of_the_former_execution,
     leases_of_lost_answers_kept,
     work_after_the_lease,
+    open_attempts_given_back,
 ]
 
 BUGS_OF_FIRST_STEPS: list[Callable[[Patch], None]] = [first_steps_without_their_messages, first_steps_taken_again]

@@ -350,6 +350,29 @@ async def test_a_workflows_deadline_is_on_the_testers_clock() -> None:
         assert tester.now == NEW_YEAR + timedelta(days=3)
 
 
+tokens: list[str] = []
+
+
+@activity(timeout=timedelta(days=3), retry=RetryPolicy(max_attempts=2, jitter=0))
+async def ask_somebody() -> str:
+    tokens.append(activity_context().token)
+    activity_context().complete_later()
+
+
+@workflow
+async def asks(ctx: Context) -> tuple[str, datetime]:
+    return await ctx.execute_activity(ask_somebody), ctx.now()
+
+
+async def test_what_is_completed_from_outside_takes_its_days() -> None:
+    tokens.clear()
+    async with WorkflowTester(App(workflows=[asks], activities=[ask_somebody]), initial_time=NEW_YEAR) as tester:
+        tester.at(timedelta(days=5), lambda: tester.complete_activity(tokens[-1], "yes"))
+        answer, at = await tester.run(asks)
+
+    assert (answer, at.date(), len(tokens)) == ("yes", (NEW_YEAR + timedelta(days=5)).date(), 2)
+
+
 async def test_errors_of_the_client_are_those_of_production() -> None:
     async with WorkflowTester(app) as tester:
         handle = await tester.start(sleeps, 1)

@@ -30,6 +30,7 @@ from perdure import (
     SyncOrchestrator,
     Worker,
     activity,
+    activity_context,
     on_receive,
     on_result,
     on_send,
@@ -361,6 +362,26 @@ async def orchestrator() -> None:
     async with Client("sqlite:///orders.db") as client, Worker("sqlite:///orders.db", app) as worker:
         assert_type(client, Client)
         await worker.run_forever()
+
+
+async def activities_by_themselves(client: Client, blocking: SyncClient) -> None:
+    assert_type(await client.start_activity(charge, "7", 100), Handle[str])
+    assert_type(await client.run_activity(reserve, "7"), list[str])
+    assert_type(await client.run_activity(price.with_options(start_delay=3, tags={"a": "b"}), 100), float)
+    assert_type(await client.run_activity(Payments.charge, "7", 100), str)
+    assert_type(await client.run_activity(payments.undecorated, 100), bytes)
+    assert_type(await client.run_activity(plain_async, "a"), int)
+    assert_type(await client.run_activity(plain, "a", times=2), str)
+    assert_type(client.handle("7", charge), Handle[str])
+    assert_type(client.handle("7", price), Handle[float])
+    assert_type(await client.using(object()).start_activity(charge, "7", 100), Handle[str])
+    assert_type(blocking.start_activity(price, 100), SyncHandle[float])
+    assert_type(blocking.run_activity(charge, "7", 100), str)
+
+
+@activity
+async def left_to_others(text: str) -> int:
+    activity_context().complete_later()
 
 
 def synchronous(client: SyncClient, handle: SyncHandle[Receipt]) -> None:

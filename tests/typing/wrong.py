@@ -117,6 +117,11 @@ async def side_effects(ctx: Context) -> None:
     print(number)
 
 
+async def activities_by_themselves(client: Client) -> None:
+    await client.start_activity(charge, 7, 100)  # error: argument type
+    await client.run_activity(charge, "7")  # error: missing argument
+
+
 async def clients(client: Client) -> None:
     await client.start(checkout, "7")  # error: argument type
     await client.start(checkout)  # error: missing argument

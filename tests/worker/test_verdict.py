@@ -9,9 +9,9 @@ import pytest
 from perdure.errors import PermanentError
 from perdure.model.retry import NO_RETRY, RetryPolicy, stored_retry
 from perdure.model.task import ActivityTask
-from perdure.model.transition import ActivityFailure, ActivityReleased, ActivityResult, ActivityRetry
+from perdure.model.transition import ActivityFailure, ActivityOpened, ActivityReleased, ActivityResult, ActivityRetry
 from perdure.serialization.payloads import Payloads
-from perdure.worker.verdict import Cause, End, GivenUp, HowItEnded, Raised, Returned, decide
+from perdure.worker.verdict import Cause, End, GivenUp, HowItEnded, LeftOpen, Raised, Returned, decide
 
 PAYLOADS = Payloads()
 TIMEOUTS = {Cause.TIMEOUT, Cause.TOTAL_TIMEOUT, Cause.HEARTBEAT_TIMEOUT}
@@ -50,6 +50,12 @@ def test_a_return_is_a_result_whatever_was_asked_meanwhile() -> None:
     for count in (0, 1, 2):
         for causes in itertools.combinations(set(Cause) - {Cause.LEASE_LOST}, count):
             assert verdict(Returned(b"1"), *causes) == ActivityResult(b"1")
+
+
+def test_a1_what_is_left_to_others_is_open_whatever_was_asked_meanwhile() -> None:
+    for cause in set(Cause) - {Cause.LEASE_LOST}:
+        assert verdict(LeftOpen(), cause, elapsed=7) == ActivityOpened(7)
+    assert verdict(LeftOpen(), Cause.LEASE_LOST) is None
 
 
 def test_k2_of_a_lost_lease_nothing_is_recorded() -> None:

@@ -14,6 +14,7 @@ from perdure.activities.definition import activity
 from perdure.app import App
 from perdure.errors import ConfigurationError, InvalidName, NotInWorkflow, RegistrationError
 from perdure.model.options import IfExists, ParentClose
+from perdure.workflows.alone import run_alone
 from perdure.workflows.context import Context, workflow_context
 from perdure.workflows.definition import Workflow, definition_problems, workflow, workflow_of
 from perdure.workflows.scheduling import keep_schedule
@@ -87,7 +88,7 @@ def test_one_workflow_twice_is_no_duplicate() -> None:
     """W1: the same function, with other options."""
     app = App(workflows=[top_level, top_level.with_options(queue="eu")])
 
-    assert set(app.workflows) == {"top_level", keep_schedule.name}
+    assert set(app.workflows) == {"top_level", keep_schedule.name, run_alone.name}
 
 
 def not_async(ctx: Context) -> None: ...

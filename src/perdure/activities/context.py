@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, overload
 
 from perdure.activities.token import ActivityToken
 from perdure.clock import to_datetime
@@ -24,6 +24,10 @@ _current: contextvars.ContextVar[ActivityContext] = contextvars.ContextVar("perd
 
 class NotInActivity(PerdureError, RuntimeError):
     """`activity_context()` was called where no activity runs."""
+
+
+class LeavesOpen(BaseException):
+    """Ends the function and not the attempt. No Exception, so that none of the function's own handlers takes it for a fault."""
 
 
 class Attempt(Protocol):
@@ -119,9 +123,18 @@ class ActivityContext:
     def token(self) -> str:
         """Names this attempt to another process: `client.complete_activity(token, value)` ends it from there.
 
-        It holds as long as the attempt does: until it ends, is retried, or its worker stops or dies.
+        It holds as long as the attempt does: until it ends or is retried, and, before `complete_later`, until its worker stops or
+        dies.
         """
         return str(ActivityToken.of(self._task))
+
+    def complete_later(self) -> NoReturn:
+        """Leave the function now, and its end to whoever has the `token`: `client.complete_activity` gives the result.
+
+        No slot, thread or worker is kept meanwhile. `timeout` and `total_timeout` go on; with a `heartbeat_timeout`
+        `client.heartbeat_activity` must be heard from now on. What it raises is no Exception: let it through.
+        """
+        raise LeavesOpen
 
     @property
     def cancelled(self) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 import msgspec
 
 from perdure.errors import ConfigurationError, RegistrationError
 from perdure.model.names import check_name
-from perdure.model.options import ActivityOptions, Cancellation, Duration
+from perdure.model.options import ActivityOptions, Cancellation, Duration, IfExists
 from perdure.model.retry import RetryPolicy
 
 P = ParamSpec("P")
@@ -54,7 +54,7 @@ class Activity(Generic[P, R_co]):
         self.prepared: Any = None
         """What the engine has derived from the function and the options."""
 
-    def with_options(
+    def with_options(  # noqa: PLR0913 - each option has its type
         self,
         *,
         queue: str | None = None,
@@ -65,8 +65,17 @@ class Activity(Generic[P, R_co]):
         heartbeat_timeout: Duration | None = None,
         priority: int | None = None,
         cancellation: Cancellation | str | None = None,
+        instance_id: str | None = None,
+        start_delay: Duration | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfExists | str | None = None,
+        idempotency_key: str | None = None,
     ) -> Self:
-        """A copy with these options in place of the old ones; what isn't given stays."""
+        """A copy with these options in place of the old ones; what isn't given stays.
+
+        Those from `instance_id` on are for `client.start_activity` and `client.run_activity` alone, and mean what they mean for
+        a workflow.
+        """
         options = changed_options(
             self.options,
             queue=queue,
@@ -77,6 +86,11 @@ class Activity(Generic[P, R_co]):
             heartbeat_timeout=heartbeat_timeout,
             priority=priority,
             cancellation=cancellation,
+            instance_id=instance_id,
+            start_delay=start_delay,
+            tags=tags,
+            if_exists=if_exists,
+            idempotency_key=idempotency_key,
         )
         return type(self)(self.function, name=self.name, options=options, receiver=self.receiver, skip=self.skip)
 
@@ -223,6 +237,8 @@ def changed_options(options: ActivityOptions, **changes: Any) -> ActivityOptions
     given = {name: value for name, value in changes.items() if value is not None}
     if "cancellation" in given:
         given["cancellation"] = Cancellation(given["cancellation"])
+    if "if_exists" in given:
+        given["if_exists"] = IfExists(given["if_exists"])
     if "queue" in given:
         check_name(given["queue"], "a queue's name")
     for name in ("timeout", "total_timeout", "queue_timeout", "heartbeat_timeout"):

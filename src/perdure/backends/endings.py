@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -16,9 +16,12 @@ from perdure.model.event import (
     SubWorkflowCompleted,
     SubWorkflowFailed,
 )
+from perdure.model.failing import after_failure, ran_out
 from perdure.model.failure import Failure, plain_failure
 from perdure.model.instance import Outcome, State
+from perdure.model.retry import StoredRetry
 from perdure.model.task import PendingPayload
+from perdure.model.transition import ActivityFailure, ActivityRetry
 
 LOSSES_IN_A_ROW = 5
 """The fifth loss with its worker ends an activity, and makes an instance stuck (E4) whose workflow task was out."""
@@ -117,6 +120,59 @@ def waits_until(
     if queue_timeout is not None:
         limits.append((due_at + queue_timeout, "queue_timeout"))
     return min(limits, default=None)
+
+
+def open_until(
+    scheduled_at: Micros,
+    began_at: Micros,
+    heard_at: Micros,
+    *,
+    total_timeout: Micros | None,
+    timeout: Micros | None,
+    heartbeat_timeout: Micros | None,
+) -> Micros | None:
+    """Until when the end of an attempt may come from outside, if nothing more is heard; None is for ever."""
+    limits = ((scheduled_at, total_timeout), (began_at, timeout), (heard_at, heartbeat_timeout))
+    return min((start + length for start, length in limits if length is not None), default=None)
+
+
+def end_of_open(
+    name: str,
+    attempt: int,
+    retry: StoredRetry,
+    now: Micros,
+    *,
+    total_deadline_at: Micros | None,
+    deadline_at: Micros | None,
+    chance: Callable[[], float],
+) -> ActivityFailure | ActivityRetry:
+    """How an attempt ends past `open_until`; `deadline_at` is that of its own `timeout`."""
+    if total_deadline_at is not None and total_deadline_at <= now:
+        return ActivityFailure(ran_out(name, attempt, "total_timeout"))
+    which = "timeout" if deadline_at is not None and deadline_at <= now else "heartbeat_timeout"
+    failure = ran_out(name, attempt, which)
+    return after_failure(
+        name, attempt, failure, retry=retry, now=now, total_deadline_at=total_deadline_at, chance=chance
+    )
+
+
+def end_of_failed(
+    name: str,
+    attempt: int,
+    failure: Failure,
+    retry: StoredRetry,
+    now: Micros,
+    *,
+    total_deadline_at: Micros | None,
+    cancel_requested: bool,
+    chance: Callable[[], float],
+) -> ActivityFailure | ActivityRetry:
+    """How an attempt ends that failed, as somebody outside says. As in a worker, what is cancelled isn't tried again."""
+    if cancel_requested:
+        return ActivityFailure(failure, cancelled=failure.is_type("CancelledError"))
+    return after_failure(
+        name, attempt, failure, retry=retry, now=now, total_deadline_at=total_deadline_at, chance=chance
+    )
 
 
 def worker_lost(number: int, name: str, attempt: int, last: Failure | None, now: Micros) -> ActivityFailed:

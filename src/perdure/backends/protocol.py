@@ -135,7 +135,8 @@ class Tasks(Protocol):
         Workers whose lease has lapsed are marked dead *first*, then lose their leases: instances are claimable at once,
         an activity attempt is due again, uncounted, but for the fifth such loss in a row, which fails it with WorkerLost.
         An instance whose workflow task was out at the fifth such loss in a row is marked stuck until Resume.
-        Activities past queue_timeout or total_timeout while nobody runs them fail with ActivityTimeout. Instances past
+        Activities past queue_timeout or total_timeout while nobody runs them fail with ActivityTimeout; open attempts past
+        total_timeout, too, and past timeout or heartbeat_timeout as their retry policy says. Instances past
         their deadline end FAILED with DeadlineExceeded. Old receipts, questions and dead workers' rows go.
         """
         ...

@@ -252,7 +252,7 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
     scheduled_at: Micros
     due_at: Micros
     expires_at: Micros | None
-    """Until when it may wait for a worker."""
+    """Until when it may wait for a worker, or for its end from outside."""
     limited: int
     """Its queue has limits, so that leases on it are counted."""
     body: bytes
@@ -277,6 +277,11 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
         return (-self.priority, self.instance_key, self.number)
 
     @property
+    def is_open(self) -> bool:
+        """Whether its end is to come from outside: `due_at` is then when the attempt began."""
+        return self.worker is None and self.token is not None
+
+    @property
     def is_fresh(self) -> bool:
         """Whether it is as it was made, but for its lease."""
         return (
@@ -292,9 +297,15 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
             self.decoded_body = decode_body(self.body)
         return self.decoded_body
 
+    @property
+    def total_deadline_at(self) -> Micros | None:
+        """When all its attempts must be over. Raises StoreCorrupt."""
+        total = self.fixed.total_timeout
+        return None if total is None else self.scheduled_at + total
+
     def phase_at(self, now: Micros, *, suspended: int) -> int:
         """What `phase` must be now; `suspended` is the instance's."""
-        if self.worker is not None or suspended:
+        if self.token is not None or suspended:
             return IDLE
         return WAITING if self.due_at > now else READY
 
@@ -324,7 +335,7 @@ class ActivityRow(msgspec.Struct, eq=False, gc=False):
         return msgspec.structs.replace(
             task,
             timeout=fixed.timeout,
-            total_deadline_at=None if fixed.total_timeout is None else self.scheduled_at + fixed.total_timeout,
+            total_deadline_at=self.total_deadline_at,
             heartbeat_timeout=fixed.heartbeat_timeout,
             heartbeat_details=self.details,
             last_failure=None if self.last_failure is None else decode_failure(self.last_failure),

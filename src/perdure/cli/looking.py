@@ -176,7 +176,7 @@ def _waiting(shown: Shown) -> list[tuple[str, ...]]:
             each.queue,
             str(each.attempt),
             at(each.due_at),
-            each.worker or "",
+            each.worker or ("completed from outside" if each.is_open else ""),
             "" if each.last_failure is None else _told(each.last_failure),
         )
         for each in shown.activities

@@ -7,11 +7,11 @@ from typing import Any
 from perdure.activities.token import ActivityToken
 from perdure.app import App
 from perdure.backends.protocol import Tasks
-from perdure.client.repeating import repeat
+from perdure.client.repeating import repeat, repeat_and_tell
 from perdure.errors import LeaseLost
 from perdure.model.transition import (
-    ActivityFailure,
     ActivityResult,
+    AttemptFailed,
     CompleteActivityTask,
     RecordHeartbeat,
     Rejected,
@@ -33,7 +33,7 @@ class Attempts:
         await _end(store, token, ActivityResult(self._encode_result(token.name, value)))
 
     async def fail(self, store: Tasks, text: str, error: BaseException) -> None:
-        await _end(store, ActivityToken.parse(text), ActivityFailure(to_failure(error, self._payloads)))
+        await _end(store, ActivityToken.parse(text), AttemptFailed(to_failure(error, self._payloads)))
 
     async def heartbeat(self, store: Tasks, text: str, details: tuple[object, ...]) -> bool:
         """Whether the cancellation of the attempt was asked for."""
@@ -60,15 +60,17 @@ class Attempts:
         return self._payloads.encode(details, tuple[Any, ...])
 
 
-async def _end(store: Tasks, token: ActivityToken, end: ActivityResult | ActivityFailure) -> None:
+async def _end(store: Tasks, token: ActivityToken, end: ActivityResult | AttemptFailed) -> None:
     transition = CompleteActivityTask(activity_key=token.activity_key, token=token.token, end=end)
-    answer = await repeat(lambda: store.commit(transition))
+    answer, is_repetition = await repeat_and_tell(lambda: store.commit(transition))
     if isinstance(answer, Rejected):
-        raise _lost(token)
+        raise _lost(token, is_repetition=is_repetition)
 
 
-def _lost(token: ActivityToken) -> LeaseLost:
+def _lost(token: ActivityToken, *, is_repetition: bool = False) -> LeaseLost:
+    """`is_repetition`: the answer to the same request was lost a moment ago."""
+    outcome = "perhaps by this very call, whose first answer was lost" if is_repetition else "nothing was recorded"
     return LeaseLost(
         f"this attempt of activity {token.name!r} of instance {token.instance_id!r} is over: it was completed, timed "
-        f"out, is tried again under another token, or its worker stopped; nothing was recorded"
+        f"out, is tried again under another token, nobody waits for it any more, or its worker stopped; {outcome}"
     )

@@ -8,19 +8,20 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
+from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.backends.connect import connect
 from perdure.backends.joining.protocol import Joinable
 from perdure.backends.protocol import Backend
 from perdure.backends.weight import with_result
+from perdure.client.activities import ActivityClient
 from perdure.client.asking import QUERY_SECONDS, Asking, Call
 from perdure.client.attempts import Attempts
-from perdure.client.endings import Endings
+from perdure.client.endings import Definition, Endings, definition_of
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.handle import Handle
 from perdure.client.listing import prune_instances
 from perdure.client.queues import Queues
-from perdure.client.reader import Reader
 from perdure.client.refusals import check_taken, nobody
 from perdure.client.repeating import repeat, repeat_and_tell
 from perdure.client.schedules import ScheduleHandle, Schedules, plan_of, put_schedule
@@ -65,8 +66,8 @@ D = TypeVar("D")
 O = TypeVar("O")  # noqa: E741 - the outcome
 
 
-class Client(Reader):
-    """Starts workflows, signals them, waits for them and looks at them; it runs none itself.
+class Client(ActivityClient):
+    """Starts workflows and activities, signals them, waits for them and looks at them; it runs none itself.
 
     `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values
     are stored by its converters and codecs, and a workflow that it doesn't hold is refused. `propagators` carry context
@@ -174,11 +175,13 @@ class Client(Reader):
     @overload
     def handle(self, instance_id: str) -> Handle[Any]: ...
     @overload
+    def handle(self, instance_id: str, workflow: Activity[..., R]) -> Handle[R]: ...
+    @overload
     def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> Handle[R]: ...
-    def handle(self, instance_id: str, workflow: Callable[..., Any] | None = None) -> Handle[Any]:
-        """A handle from an id, typed by the workflow. The store isn't asked."""
+    def handle(self, instance_id: str, workflow: Callable[..., Any] | Activity[..., Any] | None = None) -> Handle[Any]:
+        """A handle from an id, typed by the workflow, or by the activity that runs by itself. The store isn't asked."""
         check_name(instance_id, "an instance id")
-        return Handle(self, instance_id, None if workflow is None else workflow_of(workflow))
+        return Handle(self, instance_id, definition_of(workflow))
 
     def using(self, connection: object) -> TransactionalClient:
         """A client whose `start` and `signal` take place in the transaction that is open on a connection of yours.
@@ -308,27 +311,15 @@ class Client(Reader):
         """The limits of queues, over all workers; what waits on them is told by `stats`."""
         return Queues(self._outside())
 
-    # activities that are completed from outside
-
-    async def complete_activity(self, token: str, value: object) -> None:
-        """Give the result of an activity that leaves it to others; `token` is its `activity_context().token`.
-
-        Raises LeaseLost if that attempt is over, EncodeError.
-        """
-        await self._attempts.complete(self._outside(), token, value)
-
-    async def fail_activity(self, token: str, error: BaseException) -> None:
-        """Let such an activity fail for good, without another attempt. Raises LeaseLost."""
-        await self._attempts.fail(self._outside(), token, error)
-
-    async def heartbeat_activity(self, token: str, *details: object) -> bool:
-        """Say that such an activity is still worked on; whether its cancellation was asked for. Raises LeaseLost."""
-        return await self._attempts.heartbeat(self._outside(), token, details)
-
     # inside
 
     async def _start(self, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         return await self._sending.start(self, self.backend, definition, args, kwargs)
+
+    async def _start_activity(
+        self, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Handle[Any]:
+        return Handle(self, await self._sending.start_activity(self, self.backend, activity, args, kwargs), activity)
 
     async def _schedule(
         self, schedule: Schedule, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -341,7 +332,7 @@ class Client(Reader):
         )
         return await put_schedule(self, plan, self._clock)
 
-    async def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
+    async def _result(self, instance_id: str, workflow: Definition | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
         outcome = await self._wait_for_outcome(instance_id, timeout)
         return self._endings.result(await repeat(partial(with_result, self.backend, outcome)), workflow)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from perdure.activities.definition import Activity
+from perdure.client.endings import Definition
 from perdure.clock import duration_micros
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Instance, State
@@ -32,9 +34,11 @@ class Handle(Generic[R_co]):
 
     __slots__ = ("_client", "_key", "_timeout", "_workflow", "instance_id")
 
-    def __init__(self, client: Client, instance_id: str, workflow: Workflow[..., R_co] | None = None) -> None:
+    def __init__(
+        self, client: Client, instance_id: str, workflow: Workflow[..., R_co] | Activity[..., R_co] | None = None
+    ) -> None:
         self._client = client
-        self._workflow: Workflow[..., Any] | None = workflow
+        self._workflow: Definition | None = workflow
         self._timeout: float | None = None
         self._key: str | None = None
         self.instance_id: str = instance_id

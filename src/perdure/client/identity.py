@@ -26,7 +26,7 @@ def draw_instance_id(clock: Clock) -> str:
     return f"{drawn:032x}"
 
 
-def derived_id(purpose: Literal["instance", "start", "signal", "update"], *parts: str | bytes) -> bytes:
+def derived_id(purpose: Literal["instance", "start", "activity", "signal", "update"], *parts: str | bytes) -> bytes:
     """The 128-bit id that follows from the parts; each is written with its length, so that none runs into the next."""
     digest = blake2b(digest_size=16, person=b"perdure " + purpose.encode())
     for part in parts:

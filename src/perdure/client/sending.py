@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
+from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.backends.protocol import Inspection
 from perdure.client import updating
@@ -12,12 +13,20 @@ from perdure.client.asking import Asking, Call
 from perdure.client.existing import is_same_start
 from perdure.client.identity import derived_id
 from perdure.client.refusals import check_taken
-from perdure.client.starting import already_exists, check_registered, creation, signal_received
+from perdure.client.starting import (
+    alone,
+    already_exists,
+    check_activity_registered,
+    check_registered,
+    creation,
+    signal_received,
+)
 from perdure.clock import Clock, Micros, random_id
 from perdure.model.event import Sent
 from perdure.model.names import OWN_NAMES, OWN_VERSION, check_name
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.propagation import Propagation
+from perdure.serialization.calls import EncodedCall
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.definition import Workflow
 from perdure.workflows.signal import Signal
@@ -53,10 +62,20 @@ class Sending:
     ) -> str:
         """The id of the instance."""
         check_registered(self._app, definition)
+        call = self._payloads.call(definition.function, skip=1).encode(args, kwargs)
+        return await self._start(way, store, definition, call)
+
+    async def start_activity(
+        self, way: Way, store: Inspection, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> str:
+        """The id of the instance behind it."""
+        check_activity_registered(self._app, activity)
+        return await self._start(way, store, *alone(activity, args, kwargs, self._payloads))
+
+    async def _start(self, way: Way, store: Inspection, definition: Workflow[..., Any], call: EncodedCall) -> str:
         asked = creation(
             definition,
-            args,
-            kwargs,
+            call,
             payloads=self._payloads,
             version=self._version_of(definition),
             headers=self.headers(),

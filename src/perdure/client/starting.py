@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perdure.activities.definition import definition_name
+from perdure.activities.definition import Activity, definition_name
 from perdure.app import App
 from perdure.client.identity import derived_id, draw_instance_id
 from perdure.clock import Clock, Micros, duration_micros, random_id
 from perdure.errors import ConfigurationError, InstanceAlreadyExists, RegistrationError
 from perdure.model.event import ExecutionStarted, SignalReceived
 from perdure.model.instance import State
-from perdure.model.names import DEFAULT_QUEUE
-from perdure.model.options import Duration, IfExists, Retention, WorkflowOptions
+from perdure.model.names import DEFAULT_QUEUE, check_name
+from perdure.model.options import Cancellation, Duration, IfExists, Retention, WorkflowOptions
 from perdure.model.retention import chosen
+from perdure.model.retry import stored_retry
 from perdure.model.transition import CreateInstance, Existing
 from perdure.propagation import Propagation, Propagator
+from perdure.serialization.calls import EncodedCall
 from perdure.serialization.payloads import Payloads
+from perdure.workflows.alone import run_alone
 from perdure.workflows.definition import Workflow
+from perdure.workflows.runtime import StoredActivity
 from perdure.workflows.signal import BoundSignal, Signal
 
 
@@ -47,10 +51,58 @@ def propagation_of(app: App | None, propagators: Sequence[Propagator]) -> Propag
     return app.propagation
 
 
+def check_activity_registered(app: App | None, activity: Activity[..., Any]) -> None:
+    """Raises RegistrationError if the App would not run this activity; what a lifespan yields is known to workers alone."""
+    if app is None:
+        return
+    known = app.activities.get(activity.name)
+    if known is None and app.lifespan is None:
+        raise RegistrationError(
+            f"activity {activity.name!r} isn't in the App that this client was given: add it to App(activities=[…])"
+        )
+    if known is not None and known.function is not activity.function:
+        raise RegistrationError(
+            f"activity {activity.name!r} of this client's App is another function, {known.function.__module__}."
+            f"{definition_name(known.function)}: start that one, or give yours a name of its own"
+        )
+
+
+def alone(
+    activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], payloads: Payloads
+) -> tuple[Workflow[..., Any], EncodedCall]:
+    """The start of the workflow behind an activity that runs by itself. Options don't make it another call."""
+    options = activity.options
+    arguments, digest = payloads.call(activity.function, skip=activity.skip).encode(args, kwargs)
+    # There is nobody else whom its cancel could be meant for.
+    is_told = options.cancellation is Cancellation.WAIT
+    stored = StoredActivity(
+        name=activity.name,
+        arguments=arguments,
+        digest=digest,
+        cancellation=Cancellation.REQUEST if is_told else options.cancellation,
+        retry=stored_retry(options.retry),
+        timeout=_micros(options.timeout),
+        total_timeout=_micros(options.total_timeout),
+        queue_timeout=_micros(options.queue_timeout),
+        heartbeat_timeout=_micros(options.heartbeat_timeout),
+    )
+    key = options.idempotency_key
+    workflow = run_alone.with_options(
+        instance_id=options.instance_id,
+        queue=options.queue,
+        priority=options.priority,
+        start_delay=options.start_delay,
+        tags={"activity": activity.name, **(options.tags or {})},
+        if_exists=options.if_exists,
+        idempotency_key=None if key is None else derived_id("activity", activity.name, check_name(key, "a key")).hex(),
+    )
+    call = payloads.call(run_alone.function, skip=1).encode((stored,), {})
+    return workflow, EncodedCall(call.payload, derived_id("activity", activity.name, digest))
+
+
 def creation(
     workflow: Workflow[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    call: EncodedCall,
     *,
     payloads: Payloads,
     version: str | None,
@@ -58,9 +110,8 @@ def creation(
     retention: Retention | None,
     clock: Clock,
 ) -> CreateInstance:
-    """What a start asks of the store. Arguments are bound, checked and encoded here. `retention` is the App's."""
+    """What a start asks of the store. `retention` is the App's."""
     options = workflow.options
-    call = payloads.call(workflow.function, skip=1).encode(args, kwargs)
     instance_id = options.instance_id or _drawn_id(workflow.name, options.idempotency_key, clock)
     return CreateInstance(
         request_id=_request_id(workflow.name, instance_id, options.idempotency_key, call.digest),

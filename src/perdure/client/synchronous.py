@@ -13,9 +13,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
+from perdure.activities.definition import Activity, activity_of
 from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.client.client import Client
+from perdure.client.endings import Definition, definition_of
 from perdure.client.filters import Filters
 from perdure.client.listing import Stats
 from perdure.client.portal import Portal
@@ -31,7 +33,7 @@ from perdure.model.options import Duration
 from perdure.model.schedule import Schedule
 from perdure.propagation import Propagator
 from perdure.workflows.context import Context
-from perdure.workflows.definition import Workflow, workflow_of
+from perdure.workflows.definition import workflow_of
 from perdure.workflows.signal import Signal
 
 P = ParamSpec("P")
@@ -116,11 +118,15 @@ class SyncClient:
     @overload
     def handle(self, instance_id: str) -> SyncHandle[Any]: ...
     @overload
+    def handle(self, instance_id: str, workflow: Activity[..., R]) -> SyncHandle[R]: ...
+    @overload
     def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> SyncHandle[R]: ...
-    def handle(self, instance_id: str, workflow: Callable[..., Any] | None = None) -> SyncHandle[Any]:
-        """A handle from an id, typed by the workflow. The store isn't asked."""
+    def handle(
+        self, instance_id: str, workflow: Callable[..., Any] | Activity[..., Any] | None = None
+    ) -> SyncHandle[Any]:
+        """A handle from an id, typed by the workflow, or by the activity that runs by itself. The store isn't asked."""
         check_name(instance_id, "an instance id")
-        return SyncHandle(self, instance_id, None if workflow is None else workflow_of(workflow))
+        return SyncHandle(self, instance_id, definition_of(workflow))
 
     def using(self, connection: object) -> SyncTransactionalClient:
         """A client whose `start` and `signal` take place in the transaction that is open on a connection of yours.
@@ -274,14 +280,40 @@ class SyncClient:
         """The limits of queues, over all workers; see `Client.queues`."""
         return SyncQueues(self)
 
-    # activities that are completed from outside
+    # activities, by themselves or completed from outside
+
+    @overload
+    def start_activity(self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs) -> SyncHandle[R]: ...
+    @overload
+    def start_activity(
+        self, activity: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> SyncHandle[R]: ...
+    @overload
+    def start_activity(self, activity: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> SyncHandle[R]: ...
+    def start_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> SyncHandle[Any]:
+        """Run an activity by itself; see `Client.start_activity`."""
+        definition = activity_of(activity)
+        started = self._call(Client._start_activity, definition, args, kwargs)
+        return SyncHandle(self, started.instance_id, definition)
+
+    @overload
+    def run_activity(self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_activity(
+        self, activity: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    def run_activity(self, activity: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def run_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """`start_activity`, and wait for its result. Ctrl-C doesn't cancel the activity."""
+        return self.start_activity(activity, *args, **kwargs).result()
 
     def complete_activity(self, token: str, value: object) -> None:
         """Give the result of an activity that leaves it to others; see `Client.complete_activity`."""
         self._call(Client.complete_activity, token, value)
 
     def fail_activity(self, token: str, error: BaseException) -> None:
-        """Let such an activity fail for good; see `Client.fail_activity`."""
+        """Let the attempt fail; see `Client.fail_activity`."""
         self._call(Client.fail_activity, token, error)
 
     def heartbeat_activity(self, token: str, *details: object) -> bool:
@@ -290,7 +322,7 @@ class SyncClient:
 
     # inside
 
-    def _result(self, instance_id: str, workflow: Workflow[..., Any] | None, timeout: Duration | None) -> Any:
+    def _result(self, instance_id: str, workflow: Definition | None, timeout: Duration | None) -> Any:
         return self._call(Client._result, instance_id, workflow, timeout)
 
     def _call(

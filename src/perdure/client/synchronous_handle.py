@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
+from perdure.activities.definition import Activity
 from perdure.client.client import Client
+from perdure.client.endings import Definition
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Instance, State
 from perdure.model.options import Duration
@@ -27,9 +29,11 @@ class SyncHandle(Generic[R_co]):
 
     __slots__ = ("_client", "_key", "_timeout", "_workflow", "instance_id")
 
-    def __init__(self, client: SyncClient, instance_id: str, workflow: Workflow[..., R_co] | None = None) -> None:
+    def __init__(
+        self, client: SyncClient, instance_id: str, workflow: Workflow[..., R_co] | Activity[..., R_co] | None = None
+    ) -> None:
         self._client = client
-        self._workflow: Workflow[..., Any] | None = workflow
+        self._workflow: Definition | None = workflow
         self._timeout: Duration | None = None
         self._key: str | None = None
         self.instance_id: str = instance_id

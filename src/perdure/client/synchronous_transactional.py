@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
+from perdure.activities.definition import Activity, activity_of
 from perdure.client.synchronous_handle import SyncHandle
 from perdure.client.transactional import TransactionalClient
 from perdure.workflows.context import Context
@@ -36,6 +37,20 @@ class SyncTransactionalClient:
         """Start a workflow; its handle is of use after the commit. See `TransactionalClient.start`."""
         definition = workflow_of(workflow)
         started = self._client._call(lambda _: self._inside.start(definition, *args, **kwargs))
+        return SyncHandle(self._client, started.instance_id, definition)
+
+    @overload
+    def start_activity(self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs) -> SyncHandle[R]: ...
+    @overload
+    def start_activity(
+        self, activity: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> SyncHandle[R]: ...
+    @overload
+    def start_activity(self, activity: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> SyncHandle[R]: ...
+    def start_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> SyncHandle[Any]:
+        """Run an activity by itself, once the transaction is committed; see `TransactionalClient.start_activity`."""
+        definition = activity_of(activity)
+        started = self._client._call(lambda _: self._inside.start_activity(definition, *args, **kwargs))
         return SyncHandle(self._client, started.instance_id, definition)
 
     @overload

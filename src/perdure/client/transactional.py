@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
+from perdure.activities.definition import Activity, activity_of
 from perdure.backends.joining.protocol import Joined
 from perdure.client.handle import Handle
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class TransactionalClient:
-    """Starts and signals workflows through a connection of yours, inside its open transaction; see `Client.using`.
+    """Starts workflows and activities, and signals them, through a connection of yours, inside its open transaction; see `Client.using`.
 
     Nothing is seen by anybody else before you commit, and nothing has happened if you roll back. Whatever a method raises, the
     transaction goes on as if it hadn't been called, unless the database itself has ended it: errors of your connection, such as
@@ -42,6 +43,20 @@ class TransactionalClient:
         """Start a workflow; its handle is of use after the commit. See `Client.start`. Raises StoreUsageError, too."""
         definition = workflow_of(workflow)
         started = await self._client._sending.start(self, self._client.backend, definition, args, kwargs)
+        return Handle(self._client, started, definition)
+
+    @overload
+    async def start_activity(self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    @overload
+    async def start_activity(
+        self, activity: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Handle[R]: ...
+    @overload
+    async def start_activity(self, activity: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    async def start_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
+        """Run an activity by itself, once the transaction is committed; see `Client.start_activity`."""
+        definition = activity_of(activity)
+        started = await self._client._sending.start_activity(self, self._client.backend, definition, args, kwargs)
         return Handle(self._client, started, definition)
 
     @overload

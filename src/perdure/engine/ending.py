@@ -22,6 +22,7 @@ from perdure.model.event import (
 from perdure.model.instance import State
 from perdure.model.reply import Unfinished
 from perdure.serialization.failures import to_failure
+from perdure.workflows.runtime import StoredResult
 
 if TYPE_CHECKING:
     from perdure.engine.core import Core
@@ -50,8 +51,11 @@ def end_of(core: Core, main: asyncio.Task[Any]) -> End:
         if request is not None:
             return ExecutionContinued(workflow=request.workflow, arguments=request.arguments, digest=request.digest)
         return ExecutionFailed(failure=to_failure(error, core.payloads))
+    result = main.result()
+    if isinstance(result, StoredResult):
+        return ExecutionCompleted(result=result.payload)
     try:
-        return ExecutionCompleted(result=core.schema.encode_result(main.result()))
+        return ExecutionCompleted(result=core.schema.encode_result(result))
     except PayloadError as problem:
         return ExecutionFailed(failure=to_failure(problem, core.payloads))
 

@@ -8,7 +8,8 @@ import msgspec
 
 from perdure.activities.definition import Activity
 from perdure.clock import Micros, duration_micros
-from perdure.model.options import Cancellation
+from perdure.errors import ConfigurationError
+from perdure.model.options import START_OPTIONS, Cancellation
 from perdure.model.retry import StoredRetry, stored_retry
 from perdure.serialization.calls import CallSchema
 from perdure.serialization.payloads import Payloads
@@ -33,6 +34,11 @@ class PreparedActivity(msgspec.Struct, frozen=True, eq=False):
 def prepared_for(activity: Activity[..., Any], payloads: Payloads) -> PreparedActivity:
     """Of an activity's function and options, for the App with these payloads."""
     options = activity.options
+    misplaced = [name for name in START_OPTIONS if getattr(options, name) is not None]
+    if misplaced:
+        raise ConfigurationError(
+            f"activity {activity.name} has {', '.join(misplaced)}: these are for client.start_activity; in a workflow it is a step"
+        )
     return PreparedActivity(
         payloads=payloads,
         schema=payloads.call(activity.function, skip=activity.skip),

@@ -16,7 +16,7 @@ from perdure.engine.apart import whole
 from perdure.engine.core import Core
 from perdure.engine.ending import ContinueAsNew, continuation_of
 from perdure.engine.handlers import Handlers
-from perdure.engine.machines.activity import ActivityMachine
+from perdure.engine.machines.activity import ActivityMachine, stored_activity
 from perdure.engine.machines.instant import PatchMachine, SideEffectMachine
 from perdure.engine.machines.signal import SignalMachine
 from perdure.engine.machines.sub_workflow import SubWorkflowCommand
@@ -38,7 +38,7 @@ from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
 from perdure.workflows.future import Future, SubWorkflowFuture
 from perdure.workflows.info import Info
-from perdure.workflows.runtime import StoredCall
+from perdure.workflows.runtime import StoredActivity, StoredCall, StoredResult
 from perdure.workflows.signal import Signal
 from perdure.workflows.signal_channel import SignalBuffer
 
@@ -107,6 +107,12 @@ class ExecutionRuntime:
             headers=core.headers_now(),
         )
         return ActivityMachine(core, ctx, prepared.schema, new, call.digest, prepared.cancellation).future
+
+    def execute_stored_activity(self, ctx: Context, activity: StoredActivity) -> Future[StoredResult]:
+        self._core.check_alive()
+        if ctx.cancelled:
+            raise self.refused(f"activity {activity.name}")
+        return stored_activity(self._core, ctx, activity).future
 
     def execute_sub_workflow(
         self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -34,8 +34,8 @@ class NewActivity(msgspec.Struct, frozen=True, kw_only=True):
 class CancelActivity(msgspec.Struct, frozen=True):
     """Workflow code gives this activity up; it is removed if no worker has it.
 
-    Not `told`: the end of one that runs is dropped. `told`: its worker is told and its end still comes, and one that no
-    worker has ends at once as `ActivityFailed(cancelled=True)`, so that whoever waits on gets an answer in any case.
+    Not `told`: the end of one that runs is dropped. `told`: its worker is told, or whoever is to end it from outside by
+    its next heartbeat, and its end still comes; one that nobody has ends at once as `ActivityFailed(cancelled=True)`, so that whoever waits on gets an answer in any case.
     """
 
     number: int

@@ -73,7 +73,9 @@ class PendingActivity(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     due_at: datetime
     worker: str | None
-    """Who runs it; None while it waits."""
+    """Who runs it; None while it waits, and while its end is to come from outside."""
+    is_open: bool
+    """Whether it was begun and its end is to come from outside."""
     last_failure: Failure | None
     heartbeat_details: bytes | None
     lost: int

@@ -66,6 +66,17 @@ class ActivityOptions(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     cancellation: Cancellation = Cancellation.WAIT
 
+    # Of an activity that a client starts by itself, and of no other.
+    instance_id: str | None = None
+    start_delay: Duration | None = None
+    tags: Mapping[str, str] | None = None
+    if_exists: IfExists | None = None
+    idempotency_key: str | None = None
+
+
+START_OPTIONS = ("instance_id", "start_delay", "tags", "if_exists", "idempotency_key")
+"""Those of them that only a client's start can go by."""
+
 
 class WorkflowOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a start or a sub-workflow. None means: drawn, inherited, or no limit."""

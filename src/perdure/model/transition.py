@@ -218,6 +218,25 @@ class ActivityReleased(msgspec.Struct, frozen=True):
     """It wasn't done; another worker may have it at once. Doesn't count as an attempt, nor as a lost one."""
 
 
+class ActivityOpened(msgspec.Struct, frozen=True):
+    """Its function has returned without an end: that comes from outside, under the same token.
+
+    No worker has the attempt any longer, so that none can lose it, and it takes no permit of its queue. `elapsed` is how
+    long it has run: its `timeout` goes on, its `heartbeat_timeout` begins anew. A repetition changes nothing.
+    """
+
+    elapsed: Micros
+
+
+class AttemptFailed(msgspec.Struct, frozen=True):
+    """It failed, says somebody who doesn't know its retry policy: the store goes by that."""
+
+    failure: Failure
+
+
+AttemptEnd = ActivityResult | ActivityFailure | ActivityRetry | ActivityReleased | ActivityOpened | AttemptFailed
+
+
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """The attempt's end is durable. `workflow_task` came back to the worker, under its lease."""
 
@@ -229,7 +248,7 @@ class CompleteActivityTask(Transition[Recorded | Rejected], frozen=True, kw_only
 
     activity_key: int
     token: int
-    end: ActivityResult | ActivityFailure | ActivityRetry | ActivityReleased
+    end: AttemptEnd
     offer: Offer | None = None
 
 
@@ -242,7 +261,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class RecordHeartbeat(Transition[Heartbeat], frozen=True, kw_only=True):
-    """Keep the details of a running attempt, for the next one."""
+    """A running attempt is alive. Details are kept for the next one; None leaves those of before."""
 
     activity_key: int
     token: int

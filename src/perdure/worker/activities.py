@@ -10,7 +10,13 @@ from typing import Any
 from perdure.activities.definition import Activity
 from perdure.clock import new_dice
 from perdure.model.task import ActivityTask
-from perdure.model.transition import ActivityFailure, ActivityReleased, ActivityResult, ActivityRetry
+from perdure.model.transition import (
+    ActivityFailure,
+    ActivityOpened,
+    ActivityReleased,
+    ActivityResult,
+    ActivityRetry,
+)
 from perdure.worker.attempt import Attempt, Surroundings
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.slots import Slots
@@ -114,13 +120,13 @@ class Activities:
             attempt.logger.info("activity %s lost its lease; how it ended isn't recorded", task.name)
         else:
             _log(attempt, end)
-            has_next = isinstance(end, (ActivityRetry, ActivityReleased))
-            self._report(task, end, attempt.heartbeats if has_next else None)
+            is_last = isinstance(end, ActivityFailure)
+            self._report(task, end, None if is_last else attempt.heartbeats)
         if not self._running and self._all_ended is not None and not self._all_ended.done():
             self._all_ended.set_result(None)
 
 
-def _log(attempt: Attempt, end: ActivityFailure | ActivityRetry | ActivityReleased) -> None:
+def _log(attempt: Attempt, end: ActivityFailure | ActivityRetry | ActivityReleased | ActivityOpened) -> None:
     name, number = attempt.task.name, attempt.task.attempt
     match end:
         case ActivityRetry(failure, delay):
@@ -138,5 +144,7 @@ def _log(attempt: Attempt, end: ActivityFailure | ActivityRetry | ActivityReleas
                 failure.type_name,
                 failure.message,
             )
+        case ActivityOpened():
+            attempt.logger.debug("activity %s waits for its end from outside in attempt %d", name, number)
         case ActivityReleased():
             attempt.logger.info("activity %s was given back in attempt %d: the worker stops", name, number)

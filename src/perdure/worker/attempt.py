@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from perdure.activities.context import ActivityContext, set_current
+from perdure.activities.context import ActivityContext, LeavesOpen, set_current
 from perdure.activities.definition import Activity
 from perdure.clock import Micros
 from perdure.errors import StoreCorrupt
@@ -28,7 +28,7 @@ from perdure.propagation import Propagation
 from perdure.serialization.payloads import Payloads
 from perdure.worker.heartbeats import Heartbeats, Spawn
 from perdure.worker.threads import Threads
-from perdure.worker.verdict import Cause, GivenUp, HowItEnded, Raised, Returned
+from perdure.worker.verdict import Cause, GivenUp, HowItEnded, LeftOpen, Raised, Returned
 
 _STUBBORN_SECONDS = 5.0
 """How long a coroutine may take to end after it ran out of time."""
@@ -239,6 +239,8 @@ class Attempt:
             return Raised(problem, is_permanent=True)
         try:
             value = await self._activity._call(args, kwargs)
+        except LeavesOpen:
+            return LeftOpen()
         except (KeyboardInterrupt, GeneratorExit):
             raise  # meant for the process, and the end of the loop: no outcome of the activity
         except BaseException as problem:
@@ -259,6 +261,8 @@ class Attempt:
             return Raised(problem, is_permanent=True)
         try:
             value = self._activity._call(args, kwargs)
+        except LeavesOpen:
+            return LeftOpen()
         except BaseException as problem:
             return Raised(problem)
         return self._returned(value)

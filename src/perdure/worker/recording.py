@@ -11,7 +11,15 @@ from perdure.backends.protocol import Backend
 from perdure.errors import StoreError, StoreFilling, StoreFull, StoreReadOnly, StoreUnavailable
 from perdure.model.failure import plain_failure
 from perdure.model.task import ActivityTask, WorkflowTask
-from perdure.model.transition import ActivityFailure, ActivityReleased, CompleteActivityTask, Offer, Recorded, Rejected
+from perdure.model.transition import (
+    ActivityFailure,
+    ActivityOpened,
+    ActivityReleased,
+    CompleteActivityTask,
+    Offer,
+    Recorded,
+    Rejected,
+)
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.verdict import End
@@ -62,7 +70,9 @@ class EndRecorder:
     def _look_at(self, task: ActivityTask, end: End, outcome: Recorded | Rejected) -> WorkflowTask | None:
         if isinstance(outcome, Recorded):
             return outcome.workflow_task
-        if not isinstance(end, ActivityReleased):
+        if not isinstance(
+            end, (ActivityReleased, ActivityOpened)
+        ):  # whoever has the token may be faster than the function
             self._logger.info(
                 "the end of activity %s of %s wasn't recorded: %s", task.name, task.instance_id, outcome.reason
             )

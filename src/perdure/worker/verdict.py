@@ -15,14 +15,20 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from perdure.clock import Micros
-from perdure.model.failure import Failure, plain_failure
-from perdure.model.retry import next_delay
+from perdure.model.failing import after_failure, ran_out
+from perdure.model.failure import Failure
 from perdure.model.task import ActivityTask
-from perdure.model.transition import ActivityFailure, ActivityReleased, ActivityResult, ActivityRetry
+from perdure.model.transition import (
+    ActivityFailure,
+    ActivityOpened,
+    ActivityReleased,
+    ActivityResult,
+    ActivityRetry,
+)
 from perdure.serialization.failures import to_failure
 from perdure.serialization.payloads import Payloads
 
-End = ActivityResult | ActivityFailure | ActivityRetry | ActivityReleased
+End = ActivityResult | ActivityFailure | ActivityRetry | ActivityReleased | ActivityOpened
 
 
 class Cause(enum.IntEnum):
@@ -59,11 +65,15 @@ class Raised(msgspec.Struct, frozen=True):
     is_permanent: bool = False
 
 
+class LeftOpen(msgspec.Struct, frozen=True):
+    """The function left its end to somebody outside."""
+
+
 class GivenUp(msgspec.Struct, frozen=True):
     """It was told to stop and didn't; it runs on, and nobody waits for it any more."""
 
 
-HowItEnded = Returned | Raised | GivenUp
+HowItEnded = Returned | Raised | LeftOpen | GivenUp
 
 
 def decide(
@@ -80,6 +90,8 @@ def decide(
         return None
     if isinstance(how, Returned):
         return ActivityResult(how.result)
+    if isinstance(how, LeftOpen):
+        return ActivityOpened(elapsed())
     strongest = min(causes, default=None)
     if isinstance(how, GivenUp) or (isinstance(how.error, asyncio.CancelledError) and strongest is not None):
         return _stopped(task, how, strongest, causes, payloads=payloads, chance=chance, elapsed=elapsed)
@@ -105,8 +117,8 @@ def _stopped(
     timeout = min((cause for cause in causes if cause in _TIMEOUTS), default=None)
     if timeout is None:
         return ActivityReleased()
-    text = f"activity {task.name} ran into its {_TIMEOUTS[timeout]} in attempt {task.attempt}"
-    return _failed(task, plain_failure("ActivityTimeout", text), causes, chance=chance, elapsed=elapsed)
+    failure = ran_out(task.name, task.attempt, _TIMEOUTS[timeout])
+    return _failed(task, failure, causes, chance=chance, elapsed=elapsed)
 
 
 def _failed(
@@ -120,11 +132,12 @@ def _failed(
     """A failure, and whether there is a next attempt: not of what is cancelled, nor past its total_timeout."""
     if Cause.REQUESTED in causes or Cause.TOTAL_TIMEOUT in causes:
         return ActivityFailure(failure)
-    delay = next_delay(task.retry, task.attempt, failure, chance)
-    if delay is None:
-        return ActivityFailure(failure)
-    if task.total_deadline_at is not None and task.now + elapsed() + delay >= task.total_deadline_at:
-        text = f"activity {task.name} would run into its total_timeout before attempt {task.attempt + 1}"
-        timeout = plain_failure("ActivityTimeout", text)
-        return ActivityFailure(msgspec.structs.replace(timeout, cause=failure))
-    return ActivityRetry(failure, delay)
+    return after_failure(
+        task.name,
+        task.attempt,
+        failure,
+        retry=task.retry,
+        now=task.now + elapsed(),
+        total_deadline_at=task.total_deadline_at,
+        chance=chance,
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from perdure.clock import Micros
+from perdure.model.options import Cancellation
 from perdure.model.retention import StoredRetention
 from perdure.model.retry import StoredRetry
 from perdure.workflows.future import Future, SubWorkflowFuture
@@ -38,6 +39,26 @@ class StoredCall(msgspec.Struct, frozen=True):
     retry: StoredRetry | None
     due_at: Micros | None = None
     retention: StoredRetention | None = None
+
+
+class StoredActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """An activity's name, arguments and options as they are stored: who passes it on need not know it."""
+
+    name: str
+    arguments: bytes
+    digest: bytes
+    cancellation: Cancellation
+    retry: StoredRetry
+    timeout: Micros | None = None
+    total_timeout: Micros | None = None
+    queue_timeout: Micros | None = None
+    heartbeat_timeout: Micros | None = None
+
+
+class StoredResult(msgspec.Struct, frozen=True):
+    """What it gave, as it is stored. A workflow that returns this has that result."""
+
+    payload: bytes
 
 
 class Handlers(Protocol):
@@ -75,6 +96,7 @@ class Runtime(Protocol):
         self, ctx: Context, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> SubWorkflowFuture[Any]: ...
     def execute_stored(self, ctx: Context, call: StoredCall, options: WorkflowOptions) -> SubWorkflowFuture[Any]: ...
+    def execute_stored_activity(self, ctx: Context, activity: StoredActivity) -> Future[StoredResult]: ...
     def schedule_timer(self, ctx: Context, delay: Micros) -> Future[None]: ...
     def signal_workflow(self, ctx: Context, instance_id: str, signal: Signal[Any], value: Any) -> Future[None]: ...
     def side_effect(self, ctx: Context, function: Callable[[], Any], name: str, returns: Any) -> Future[Any]: ...

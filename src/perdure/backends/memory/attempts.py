@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from perdure.backends.endings import LOSSES_IN_A_ROW, waited_too_long, waits_until, worker_lost
+from perdure.backends.endings import (
+    LOSSES_IN_A_ROW,
+    end_of_failed,
+    end_of_open,
+    waited_too_long,
+    waits_until,
+    worker_lost,
+)
 from perdure.backends.memory.appending import arrive
 from perdure.backends.memory.leasing import hand_back_or_place
 from perdure.backends.memory.rows import ActivityRow
 from perdure.backends.memory.tables import Tables
 from perdure.clock import Micros
 from perdure.model.event import ActivityCompleted, ActivityFailed
+from perdure.model.failure import Failure
 from perdure.model.transition import (
     ActivityFailure,
+    ActivityOpened,
     ActivityReleased,
     ActivityResult,
     ActivityRetry,
     Administered,
+    AttemptEnd,
+    AttemptFailed,
     CompleteActivityTask,
     Heartbeat,
     NotAppended,
@@ -29,8 +40,15 @@ def complete_activity_task(tables: Tables, transition: CompleteActivityTask, now
     row = tables.activities.get(transition.activity_key)
     if row is None or row.token is None or row.token != transition.token:
         return Rejected("another worker has the attempt, or it has ended")
+    _end_attempt(tables, row, transition.end, now)
+    if not row.is_waited_for:
+        return Recorded()
+    return Recorded(workflow_task=hand_back_or_place(tables, transition.offer, row.instance, now))
+
+
+def _end_attempt(tables: Tables, row: ActivityRow, end: AttemptEnd, now: Micros) -> None:
     number = row.spec.number
-    match transition.end:
+    match end:
         case ActivityResult(result=result):
             _end(tables, row, ActivityCompleted(at=now, number=number, result=result), now)
         case ActivityFailure(failure=failure, cancelled=cancelled):
@@ -41,9 +59,34 @@ def complete_activity_task(tables: Tables, transition: CompleteActivityTask, now
             _give_back(tables, row, now + delay, now)
         case ActivityReleased():
             _give_back(tables, row, now, now)
+        case ActivityOpened(elapsed=elapsed):
+            _open(tables, row, elapsed, now)
+        case AttemptFailed(failure=failure):
+            _end_attempt(tables, row, _after_failure(tables, row, failure, now), now)
+
+
+def _open(tables: Tables, row: ActivityRow, elapsed: Micros, now: Micros) -> None:
+    if row.is_open:
+        return
     if not row.is_waited_for:
-        return Recorded()
-    return Recorded(workflow_task=hand_back_or_place(tables, transition.offer, row.instance, now))
+        tables.remove_activity(row)
+        return
+    tables.open_activity(row)
+    row.due_at, row.heard_at, row.lost = now - elapsed, now, 0
+    tables.place_activity(row, now)
+
+
+def _after_failure(tables: Tables, row: ActivityRow, failure: Failure, now: Micros) -> ActivityFailure | ActivityRetry:
+    return end_of_failed(
+        row.spec.name,
+        row.attempt,
+        failure,
+        row.spec.retry,
+        now,
+        total_deadline_at=row.total_deadline_at,
+        cancel_requested=row.cancel_requested,
+        chance=tables.chance,
+    )
 
 
 def _finish(tables: Tables, row: ActivityRow, event: ActivityCompleted | ActivityFailed, now: Micros) -> None:
@@ -85,7 +128,11 @@ def lose_attempt(tables: Tables, row: ActivityRow, now: Micros) -> None:
 
 
 def expire(tables: Tables, row: ActivityRow, now: Micros) -> bool:
-    """Fail a waiting activity whose time is over."""
+    """End what waits for a worker, or for its end from outside, if its time is over."""
+    if row.is_open:
+        _end_attempt(tables, row, _end_of_open(tables, row, now), now)
+        tables.place_instance(row.instance, now)
+        return True
     until = waits_until(row.scheduled_at, row.due_at, row.spec.total_timeout, row.spec.queue_timeout)
     if row.worker is not None or until is None or until[0] > now:
         return False
@@ -94,16 +141,30 @@ def expire(tables: Tables, row: ActivityRow, now: Micros) -> bool:
     return True
 
 
+def _end_of_open(tables: Tables, row: ActivityRow, now: Micros) -> ActivityFailure | ActivityRetry:
+    spec = row.spec
+    return end_of_open(
+        spec.name,
+        row.attempt,
+        spec.retry,
+        now,
+        total_deadline_at=row.total_deadline_at,
+        deadline_at=None if spec.timeout is None else row.due_at + spec.timeout,
+        chance=tables.chance,
+    )
+
+
 def record_heartbeat(tables: Tables, transition: RecordHeartbeat, now: Micros) -> Heartbeat:
     row = tables.activities.get(transition.activity_key)
     if row is None or row.token is None or row.token != transition.token:
         return Heartbeat(is_held=False)
-    details = transition.details
-    if details is None:
-        tables.apart.empty_slot(row.instance.key, row.heartbeat_details)
-    else:
-        details = tables.apart.in_slot(row.instance.key, f"details {row.key}", details, row.heartbeat_details)
-    row.heartbeat_details = details
+    if transition.details is not None:
+        row.heartbeat_details = tables.apart.in_slot(
+            row.instance.key, f"details {row.key}", transition.details, row.heartbeat_details
+        )
+    if row.is_open:
+        row.heard_at = now
+        tables.place_activity(row, now)
     return Heartbeat(is_held=True, cancel_requested=row.cancel_requested)
 
 

@@ -116,6 +116,8 @@ def _cancel_activities(
             continue
         if not cancel.told:
             tables.drop_activity(activity)
+        elif activity.is_open:
+            activity.cancel_requested = True
         elif activity.worker is None:
             tables.remove_activity(activity)
             add_pending(row, cancelled_unstarted(cancel.number, activity.spec.name, activity.attempt, now))

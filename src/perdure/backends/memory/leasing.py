@@ -319,7 +319,7 @@ def _activity_task(row: ActivityRow, token: int, now: Micros) -> ActivityTask:
         scheduled_at=row.scheduled_at,
         now=now,
         timeout=spec.timeout,
-        total_deadline_at=None if spec.total_timeout is None else row.scheduled_at + spec.total_timeout,
+        total_deadline_at=row.total_deadline_at,
         heartbeat_timeout=spec.heartbeat_timeout,
         heartbeat_details=row.heartbeat_details,
         last_failure=row.last_failure,

@@ -113,6 +113,7 @@ def _pending_activity(row: ActivityRow) -> PendingActivity:
         attempt=row.attempt,
         due_at=to_datetime(row.due_at),
         worker=None if row.worker is None else row.worker.start.name,
+        is_open=row.is_open,
         last_failure=row.last_failure,
         heartbeat_details=row.heartbeat_details,
         lost=row.lost,
@@ -176,7 +177,7 @@ def list_queues(tables: Tables, now: Micros) -> list[QueueStatus]:
         if is_free and row.wake_at is not None and row.wake_at <= now:
             workflow_due.setdefault(row.queue, []).append(row.wake_at)
     for activity in tables.activities.values():
-        if activity.worker is None and not activity.instance.suspended and activity.due_at <= now:
+        if activity.token is None and not activity.instance.suspended and activity.due_at <= now:
             activity_due.setdefault(activity.queue, []).append(activity.due_at)
     running = {name: queue.running for name, queue in tables.queues.items() if queue.running}
     return [

@@ -133,6 +133,18 @@ class ActivityRow:
     heartbeat_details: bytes | None = None
     line: Line | None = None
     is_waited_for: bool = True
+    heard_at: Micros = 0
+    """The last sign of life from outside."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end is to come from outside: `due_at` is then when the attempt began."""
+        return self.worker is None and self.token is not None
+
+    @property
+    def total_deadline_at(self) -> Micros | None:
+        """When all its attempts must be over."""
+        return None if self.spec.total_timeout is None else self.scheduled_at + self.spec.total_timeout
 
     @property
     def queue(self) -> str:

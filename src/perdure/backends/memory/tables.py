@@ -10,7 +10,7 @@ import msgspec
 
 from perdure.backends.admission import rank_of
 from perdure.backends.apart import BLOB_THRESHOLD, Apart
-from perdure.backends.endings import waits_until
+from perdure.backends.endings import open_until, waits_until
 from perdure.backends.keys import KeySource, draw_key
 from perdure.backends.memory.lines import Line, Schedule
 from perdure.backends.memory.rows import (
@@ -67,7 +67,7 @@ class Tables:
         self.deadlines = Schedule()
         self.removals = Schedule()
         self.patience = Schedule()
-        """Until when waiting activities with a queue_timeout or total_timeout wait."""
+        """Until when activities wait that no worker has."""
         self.receipts: list[tuple[Micros, int, bytes]] = []
         """A heap of when which instance may forget which message id."""
         self.ends: defaultdict[str, Bell] = defaultdict(Bell)
@@ -103,6 +103,10 @@ class Tables:
         self.new_blobs.blobs.clear()
         self.new_blobs.dropped_blobs.clear()
         self.apart.begin()
+
+    def chance(self) -> float:
+        """A number in [0, 1)."""
+        return self.random_token() / 2**63
 
     # --- rows
 
@@ -173,12 +177,19 @@ class Tables:
         row.is_waited_for = False
 
     def release_activity(self, row: ActivityRow) -> None:
-        """End the lease."""
-        if row.worker is None:
-            return
+        """End the lease, or what is open."""
+        if row.worker is not None:
+            self.open_activity(row)
+        elif row.is_open:
+            self.patience.remove(row.key)
+        row.token = None
+
+    def open_activity(self, row: ActivityRow) -> None:
+        """Its worker lets go of it; the token stays with whoever is to end it."""
+        assert row.worker is not None
         del row.worker.activities[row.key]
         row.worker.told.pop(row.key, None)
-        row.worker, row.token = None, None
+        row.worker = None
         queue = self.queues[row.queue]
         queue.running -= 1
         if queue.limits is not None:
@@ -215,7 +226,7 @@ class Tables:
 
     def place_activity(self, row: ActivityRow, now: Micros) -> None:
         """As `place_instance`, for an activity."""
-        if row.worker is not None or row.instance.suspended:
+        if row.token is not None or row.instance.suspended:
             if row.line is not None:
                 row.line.remove(row.key)
                 row.line = None
@@ -235,11 +246,11 @@ class Tables:
 
     def _set_patience(self, row: ActivityRow) -> None:
         spec = row.spec
-        if spec.total_timeout is None and spec.queue_timeout is None:
+        if spec.total_timeout is None and spec.queue_timeout is None and not row.is_open:
             return
-        until = waits_until(row.scheduled_at, row.due_at, spec.total_timeout, spec.queue_timeout)
+        until = _open_until(row) if row.is_open else _waits_until(row)
         if row.worker is None and until is not None:
-            self.patience.put(row.key, until[0])
+            self.patience.put(row.key, until)
         else:
             self.patience.remove(row.key)
 
@@ -286,6 +297,23 @@ class Tables:
         for child in list(self.children[parent.instance_id].values()):
             if child.is_running and child.parent is not None and child.parent.execution_id == parent.execution_id:
                 yield child
+
+
+def _waits_until(row: ActivityRow) -> Micros | None:
+    until = waits_until(row.scheduled_at, row.due_at, row.spec.total_timeout, row.spec.queue_timeout)
+    return None if until is None else until[0]
+
+
+def _open_until(row: ActivityRow) -> Micros | None:
+    spec = row.spec
+    return open_until(
+        row.scheduled_at,
+        row.due_at,
+        row.heard_at,
+        total_timeout=spec.total_timeout,
+        timeout=spec.timeout,
+        heartbeat_timeout=spec.heartbeat_timeout,
+    )
 
 
 def _drop_empty(lines_of_queues: dict[str, dict[K, Line]]) -> None:

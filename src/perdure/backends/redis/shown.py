@@ -51,6 +51,7 @@ def as_activity(row: ActivityRow, worker: str | None) -> PendingActivity:
         attempt=row.attempt,
         due_at=to_datetime(row.due_at),
         worker=worker,
+        is_open=row.is_open,
         last_failure=decode_failure(row.last_failure),
         heartbeat_details=row.details,
         lost=row.lost,

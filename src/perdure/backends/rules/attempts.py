@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from perdure.backends.endings import LOSSES_IN_A_ROW, waited_too_long, waits_until, worker_lost
+from perdure.backends.endings import (
+    LOSSES_IN_A_ROW,
+    end_of_failed,
+    end_of_open,
+    open_until,
+    waited_too_long,
+    waits_until,
+    worker_lost,
+)
 from perdure.backends.rows import STATES, ActivityRow, InstanceRow, decode_failure, encode
 from perdure.backends.rules.appending import append
 from perdure.backends.rules.checkpoints import expires_at
@@ -10,12 +18,16 @@ from perdure.backends.rules.handback import hand_back_workflow_task
 from perdure.backends.unit.unit import Unit
 from perdure.clock import Micros
 from perdure.model.event import ActivityCompleted, ActivityFailed
+from perdure.model.failure import Failure
 from perdure.model.transition import (
     ActivityFailure,
+    ActivityOpened,
     ActivityReleased,
     ActivityResult,
     ActivityRetry,
     Administered,
+    AttemptEnd,
+    AttemptFailed,
     CompleteActivityTask,
     Heartbeat,
     NotAppended,
@@ -34,8 +46,14 @@ def complete_activity_task(unit: Unit, transition: CompleteActivityTask) -> Reco
     if instance is None:
         unit.remove_activity(row)
         return Recorded()
+    _end(unit, row, instance, transition.end)
+    return Recorded(workflow_task=hand_back_workflow_task(unit, transition.offer, instance))
+
+
+def _end(unit: Unit, row: ActivityRow, instance: InstanceRow, end: AttemptEnd) -> None:
+    """What an end does to the row, and to the instance that waits for it."""
     now, number = unit.now, row.number
-    match transition.end:
+    match end:
         case ActivityResult(result):
             _finish(unit, row, instance, ActivityCompleted(at=now, number=number, result=result))
         case ActivityFailure(failure, cancelled):
@@ -46,7 +64,43 @@ def complete_activity_task(unit: Unit, transition: CompleteActivityTask) -> Reco
             _give_back(unit, row, now + delay)
         case ActivityReleased():
             _give_back(unit, row, now)
-    return Recorded(workflow_task=hand_back_workflow_task(unit, transition.offer, instance))
+        case ActivityOpened(elapsed):
+            _open(unit, row, elapsed)
+        case AttemptFailed(failure):
+            _end(unit, row, instance, _after_failure(unit, row, failure))
+
+
+def _open(unit: Unit, row: ActivityRow, elapsed: Micros) -> None:
+    if row.is_open:
+        return
+    unit.open_activity(row)
+    row.due_at, row.lost = unit.now - elapsed, 0
+    row.expires_at = _open_until(unit, row)
+
+
+def _open_until(unit: Unit, row: ActivityRow) -> Micros | None:
+    fixed = row.fixed
+    return open_until(
+        row.scheduled_at,
+        row.due_at,
+        unit.now,
+        total_timeout=fixed.total_timeout,
+        timeout=fixed.timeout,
+        heartbeat_timeout=fixed.heartbeat_timeout,
+    )
+
+
+def _after_failure(unit: Unit, row: ActivityRow, failure: Failure) -> ActivityFailure | ActivityRetry:
+    return end_of_failed(
+        row.name,
+        row.attempt,
+        failure,
+        row.fixed.retry,
+        unit.now,
+        total_deadline_at=row.total_deadline_at,
+        cancel_requested=bool(row.cancel_requested),
+        chance=unit.chance,
+    )
 
 
 def _waiting_instance(unit: Unit, row: ActivityRow) -> InstanceRow | None:
@@ -90,28 +144,44 @@ def lose_attempt(unit: Unit, row: ActivityRow) -> None:
 
 
 def expire(unit: Unit, row: ActivityRow) -> bool:
-    """Fail a waiting activity whose time is over."""
+    """End what waits for a worker, or for its end from outside, if its time is over."""
     fixed = row.fixed
-    until = waits_until(row.scheduled_at, row.due_at, fixed.total_timeout, fixed.queue_timeout)
     instance = _waiting_instance(unit, row)
     is_over = row.worker is None and row.expires_at is not None and row.expires_at <= unit.now
-    if not is_over or until is None or instance is None:
+    if not is_over or instance is None:
+        return False
+    if row.is_open:
+        _end(unit, row, instance, _end_of_open(unit, row))
+        return True
+    until = waits_until(row.scheduled_at, row.due_at, fixed.total_timeout, fixed.queue_timeout)
+    if until is None:
         return False
     last = decode_failure(row.last_failure)
     _finish(unit, row, instance, waited_too_long(row.number, row.name, row.attempt, last, unit.now, until[1]))
     return True
 
 
+def _end_of_open(unit: Unit, row: ActivityRow) -> ActivityFailure | ActivityRetry:
+    fixed = row.fixed
+    return end_of_open(
+        row.name,
+        row.attempt,
+        fixed.retry,
+        unit.now,
+        total_deadline_at=row.total_deadline_at,
+        deadline_at=None if fixed.timeout is None else row.due_at + fixed.timeout,
+        chance=unit.chance,
+    )
+
+
 def record_heartbeat(unit: Unit, transition: RecordHeartbeat) -> Heartbeat:
     row = unit.activity(transition.activity_key)
     if row is None or row.token is None or row.token != transition.token:
         return Heartbeat(is_held=False)
-    details = transition.details
-    if details is None:
-        unit.apart.empty_slot(row.instance_key, row.details)
-    else:
-        details = unit.apart.in_slot(row.instance_key, f"details {row.key}", details, row.details)
-    row.details = details
+    if transition.details is not None:
+        row.details = unit.apart.in_slot(row.instance_key, f"details {row.key}", transition.details, row.details)
+    if row.is_open:
+        row.expires_at = _open_until(unit, row)
     unit.change_activity(row)
     return Heartbeat(is_held=True, cancel_requested=bool(row.cancel_requested))
 

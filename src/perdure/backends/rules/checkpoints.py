@@ -141,7 +141,10 @@ def _cancel_activities(
         activity = by_number.get(cancel.number)
         if activity is None:
             continue
-        if activity.worker is None:
+        if activity.is_open and cancel.told:
+            activity.cancel_requested = 1
+            unit.change_activity(activity)
+        elif activity.worker is None:
             unit.remove_activity(activity)
             removed.add(activity.key)
             if cancel.told:

@@ -55,6 +55,10 @@ class KeptRows:
         self.office = office
         self.keys = KeySource(self.draw_token, office.partition, office.last_key)
 
+    def chance(self) -> float:
+        """A number in [0, 1)."""
+        return self.draw_token() / 2**63
+
     # --- what stays
 
     def committed(self) -> None:

@@ -226,13 +226,20 @@ class Unit(KeptRows):
             self._running[row.queue] += 1
         self.changes.activities[row.key] = row
 
+    def open_activity(self, row: ActivityRow) -> None:
+        """Its worker lets go of it; the token stays with whoever is to end it."""
+        row.worker = None
+        self._free_permit(row)
+        self.changes.activities[row.key] = row
+
     def release_activity(self, row: ActivityRow) -> None:
-        """End the lease."""
-        if row.worker is None:
+        """End the lease, or what is open."""
+        if row.token is None:
             return
+        if row.worker is not None:
+            self._free_permit(row)
         row.worker = row.token = None
         self.heads.activities_moved()
-        self._free_permit(row)
         self.changes.activities[row.key] = row
 
     def _free_permit(self, row: ActivityRow) -> None:

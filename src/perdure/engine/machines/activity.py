@@ -27,12 +27,14 @@ from perdure.model.checkpoint import CancelActivity, NewActivity
 from perdure.model.event import ActivityCancelled, ActivityFailed, ActivityScheduled, Command
 from perdure.model.options import Cancellation
 from perdure.workflows.future import Future
+from perdure.workflows.runtime import StoredResult
 
 if TYPE_CHECKING:
     from perdure.engine.checkpoints import CheckpointBuilder
     from perdure.engine.core import Core
-    from perdure.serialization.calls import CallSchema
+    from perdure.serialization.calls import CallReader
     from perdure.workflows.context import Context
+    from perdure.workflows.runtime import StoredActivity
 
 
 class ActivityMachine(Machine):
@@ -43,7 +45,7 @@ class ActivityMachine(Machine):
     kind = "activity"
 
     def __init__(
-        self, core: Core, ctx: Context, schema: CallSchema, new: NewActivity, digest: bytes, cancellation: Cancellation
+        self, core: Core, ctx: Context, schema: CallReader, new: NewActivity, digest: bytes, cancellation: Cancellation
     ) -> None:
         super().__init__(core, new.number)
         self.ctx = ctx
@@ -160,3 +162,34 @@ class ActivityMachine(Machine):
         (DONE, ABANDON): (DONE, None),
         (DONE, ASK): (DONE, None),
     }
+
+
+class _AsStored:
+    """Of calls that are passed on as they are stored, as their results are."""
+
+    def is_same_call(self, recorded: bytes, issued: bytes) -> bool:
+        return recorded == issued
+
+    def decode_result(self, payload: bytes) -> StoredResult:
+        return StoredResult(payload)
+
+
+_AS_STORED = _AsStored()
+
+
+def stored_activity(core: Core, ctx: Context, activity: StoredActivity) -> ActivityMachine:
+    """Issue an activity on the instance's queue, with its priority."""
+    new = NewActivity(
+        number=core.next_command(),
+        name=activity.name,
+        arguments=activity.arguments,
+        queue=core.task.queue,
+        priority=core.task.priority,
+        retry=activity.retry,
+        timeout=activity.timeout,
+        total_timeout=activity.total_timeout,
+        queue_timeout=activity.queue_timeout,
+        heartbeat_timeout=activity.heartbeat_timeout,
+        headers=core.headers_now(),
+    )
+    return ActivityMachine(core, ctx, _AS_STORED, new, activity.digest, activity.cancellation)

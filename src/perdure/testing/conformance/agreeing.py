@@ -24,10 +24,12 @@ from perdure.model.retention import StoredRetention
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
     ActivityFailure,
+    ActivityOpened,
     ActivityReleased,
     ActivityResult,
     ActivityRetry,
     Appended,
+    AttemptFailed,
     Checkpointed,
     Claimed,
     Created,
@@ -243,6 +245,8 @@ class Script:
                 ActivityFailure(builders.FAILURE),
                 ActivityRetry(builders.FAILURE, delay),
                 ActivityReleased(),
+                ActivityOpened(0),
+                AttemptFailed(builders.FAILURE),
             )
         )
         if self._chance(0.1):
@@ -298,7 +302,9 @@ class Script:
                 history = await backend.read_history(instance.instance_id, execution_id=execution.execution_id)
                 seen.append(f"  {execution.number} {execution.state} {[_event(some.event) for some in history]}")
             activities = await backend.read_activities(instance.instance_id)
-            seen.append(f"  {[(some.number, some.attempt, some.worker, some.lost) for some in activities]}")
+            seen.append(
+                f"  {[(some.number, some.attempt, some.worker, some.is_open, some.lost) for some in activities]}"
+            )
             seen.append(f"  {await backend.read_published(instance.instance_id, 'key')!r}")
             outcome = await backend.read_outcome(instance.instance_id)
             seen.append(f"  {outcome and (outcome.result, outcome.failure, outcome.reason)}")

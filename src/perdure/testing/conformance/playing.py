@@ -10,11 +10,9 @@ from perdure.clock import Micros
 from perdure.model.event import CarriedSignal, Event, ExecutionStarted
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
-    ActivityFailure,
-    ActivityReleased,
     ActivityResult,
-    ActivityRetry,
     Appended,
+    AttemptEnd,
     Checkpointed,
     Claimed,
     ClaimTasks,
@@ -237,7 +235,7 @@ class PlayedWorker:
     async def complete(
         self,
         task: ActivityTask,
-        end: ActivityResult | ActivityFailure | ActivityRetry | ActivityReleased | None = None,
+        end: AttemptEnd | None = None,
         offer: Offer | None = None,
     ) -> Recorded | Rejected:
         """Say how an attempt ended; with a result if nothing else is said."""

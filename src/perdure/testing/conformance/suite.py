@@ -22,6 +22,7 @@ from perdure.testing.conformance.inspecting import Listing, Overlooking, Reading
 from perdure.testing.conformance.keeping import KeepingBlobs, KeepingSettings, Removing
 from perdure.testing.conformance.lapsing import Lapsing, TimingOut
 from perdure.testing.conformance.moving import Moving, Sealing
+from perdure.testing.conformance.opening import Opening
 from perdure.testing.conformance.retiring import Retiring
 from perdure.testing.conformance.sub_workflows import ClosingParents, Messaging, SubWorkflows
 from perdure.testing.conformance.submitting import Submitting
@@ -42,6 +43,7 @@ class ConformanceSuite(
     HandingBackSignalled,
     LimitingQueues,
     Attempting,
+    Opening,
     Lapsing,
     Suspecting,
     TimingOut,

@@ -39,6 +39,9 @@ async def work(errand: Errand) -> str:
     with current_ledger().running(activity_context()):
         if errand.how == "hang":
             await asyncio.sleep(3600)
+        if errand.how == "open":
+            current_ledger().handed_over.put_nowait((activity_context().token, errand))
+            activity_context().complete_later()
         if errand.how == "beat":
             await _beat(errand)
         else:

@@ -6,6 +6,7 @@ worker stops before its lease can be over (B3, K2).
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Generator
@@ -14,6 +15,7 @@ from random import Random
 
 from perdure.activities.context import ActivityContext
 from perdure.testing.simulation.loop import Host, current_host
+from perdure.testing.simulation.programs import Errand
 from perdure.testing.simulation.trace import Trace
 
 _current: contextvars.ContextVar[Ledger] = contextvars.ContextVar("perdure_simulated_ledger")
@@ -39,6 +41,8 @@ class Ledger:
         self._tokens: set[str] = set()
         self.starts: Counter[str] = Counter()
         """By activity and attempt."""
+        self.handed_over: asyncio.Queue[tuple[str, Errand]] = asyncio.Queue()
+        """What is to be completed from outside, by its token."""
 
     @contextmanager
     def running(self, context: ActivityContext) -> Generator[None]:

@@ -15,7 +15,8 @@ QUEUES = ("default", "left", "right")
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an activity is to do. `how`: ok, flaky (fails `fails` times), broken, permanent, hang or beat."""
+    """What an activity is to do. `how`: ok, flaky (fails `fails` times), broken, permanent, hang, beat or open (somebody outside gives its
+    result)."""
 
     key: str
     how: str = "ok"
@@ -183,7 +184,7 @@ class _Writer:
         return self._step(kind, child=child)
 
     def _errand(
-        self, hows: tuple[str, ...] = ("ok", "ok", "ok", "ok", "flaky", "flaky", "broken", "permanent", "hang", "beat"),
+        self, hows: tuple[str, ...] = ("ok", "ok", "ok", "open", "flaky", "flaky", "broken", "permanent", "hang", "beat"),
         cancellation: str | None = None,
     ) -> Errand:  # fmt: skip
         dice = self._dice

@@ -15,6 +15,7 @@ from perdure.model.checkpoint import Message, SendSignal
 from perdure.model.event import Event, SignalReceived
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import (
+    ActivityOpened,
     Administered,
     Appended,
     AppendEvent,
@@ -49,6 +50,8 @@ class Referee:
         self._activities: dict[int, tuple[int, int]] = {}
         self._over: set[int] = set()
         """Tokens that were given back."""
+        self._open: set[int] = set()
+        """Tokens of attempts that no worker has and that end from outside."""
         self._consumed: set[tuple[int, int]] = set()
         self.written: dict[tuple[bytes, int], Event] = {}
         """By execution and position: what an accepted checkpoint has put there."""
@@ -97,11 +100,11 @@ class Referee:
             judge(who, transition, outcome)
 
     def retired(self, who: str, worker_key: int, running: Collection[tuple[int, int]]) -> None:
-        """All but these has been given back."""
+        """All but these has been given back, and what is open is nobody's."""
         self._trace.note(who, "retires with", len(running))
         self._over.update(token for token, worker in self._instances.values() if worker == worker_key)
         for key, (token, worker) in self._activities.items():
-            if worker == worker_key and (key, token) not in running:
+            if worker == worker_key and (key, token) not in running and token not in self._open:
                 self._over.add(token)
 
     # --- each kind of transition
@@ -155,7 +158,7 @@ class Referee:
         if not isinstance(outcome, Recorded):
             return
         self._check_lease(self._activities.get(key), transition.token, f"the end of activity {key}")
-        self._over.add(transition.token)
+        (self._open if isinstance(transition.end, ActivityOpened) else self._over).add(transition.token)
         if outcome.workflow_task is not None and transition.offer is not None:
             self._lease((outcome.workflow_task,), (), transition.offer.worker_key)
 
@@ -245,7 +248,9 @@ class Referee:
         """Who had it before mustn't have it any more."""
         if before is None or before[0] == token or before[0] in self._over:
             return
-        if self._is_alive(before[1]):
+        if before[0] in self._open:
+            self._trace.violated(f"{what} was leased while it was open")
+        elif self._is_alive(before[1]):
             self._trace.violated(f"{what} was leased while a living worker holds it")
 
     def _check_lease(self, held: tuple[int, int] | None, token: int, what: str) -> None:
@@ -253,7 +258,7 @@ class Referee:
             self._trace.violated(f"{what} was accepted under a token that isn't the last one")
         elif token in self._over:
             self._trace.violated(f"{what} was accepted under a token that had been given back")
-        elif not self._is_alive(held[1]):
+        elif token not in self._open and not self._is_alive(held[1]):
             self._trace.violated(f"{what} was accepted from a worker that had been taken for dead")
 
     def _is_alive(self, worker_key: int) -> bool:

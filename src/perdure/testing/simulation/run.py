@@ -24,6 +24,7 @@ from perdure.testing.simulation.ledger import Ledger, set_ledger
 from perdure.testing.simulation.listening import listening
 from perdure.testing.simulation.loop import BusyLoop, Host, Standstill, VirtualClock, VirtualLoop, context_of
 from perdure.testing.simulation.machine import Site
+from perdure.testing.simulation.outside import Outside
 from perdure.testing.simulation.programs import random_scripts
 from perdure.testing.simulation.referee import Referee
 from perdure.testing.simulation.trace import Trace
@@ -94,6 +95,9 @@ class Simulation:
         self.driver = context_of(self.client, context).run(
             Driver, self.client, self.app, self.store, self.network, counters
         )
+        self.outside = context_of(self.client, context).run(
+            Outside, self.client, self.app, self.store, self.network, self.ledger
+        )
         self._ended_at = 0.0
         self._instances = self._workers_lost = 0
 
@@ -138,8 +142,11 @@ class Simulation:
         for queue, limits in self.weather.limits:
             await self.store.put_setting(SettingKind.QUEUE, queue, msgspec.json.encode(limits))
         driving = self.loop.create_task(self.driver.run(self.scripts), name="client", context=client)
+        completing = self.loop.create_task(self.outside.run(), name="outside", context=client)
         await self._storm()
         await self._calm_down(driving)
+        completing.cancel()
+        await asyncio.wait((completing,))
         self._ended_at = self.loop.time()
         await self._stop_all()
         if not self.trace.violations:

@@ -91,6 +91,8 @@ def _look(tables: Tables, now: Micros, parked: Container[int]) -> Look:
             found.running.append(row.instance_id)
             _look_at_instance(found, row, workers, now)
     for activity in tables.activities.values():
+        if activity.is_open:
+            continue  # somebody outside has it; its time-outs are among those below
         if activity.worker is None:
             _look_at_waiting(found, tables, activity, workers, now)
         elif activity.key not in parked:

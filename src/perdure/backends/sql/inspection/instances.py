@@ -106,7 +106,8 @@ def read_activities(session: Session, instance_id: str) -> list[PendingActivity]
     if session.execute("select 1 from perdure_instances where instance_id = ?", (instance_id,)).fetchone() is None:
         raise not_found(instance_id)
     found = session.execute(
-        "select a.number, a.name, a.queue, a.attempt, a.due_at, w.name, a.last_failure, a.details, a.lost "
+        "select a.number, a.name, a.queue, a.attempt, a.due_at, w.name, a.worker, a.token, a.last_failure, "
+        "a.details, a.lost "
         "from perdure_instances i join perdure_activities a on a.instance_key = i.key "
         "and a.execution_number = i.execution_number and a.orphaned = 0 "
         "left join perdure_workers w on w.key = a.worker where i.instance_id = ? order by a.number",
@@ -119,12 +120,13 @@ def read_activities(session: Session, instance_id: str) -> list[PendingActivity]
             queue=queue,
             attempt=attempt,
             due_at=to_datetime(due_at),
-            worker=worker,
+            worker=name_of_worker,
+            is_open=worker is None and token is not None,
             last_failure=decode_failure(last_failure),
             heartbeat_details=details,
             lost=lost,
         )
-        for number, name, queue, attempt, due_at, worker, last_failure, details, lost in found
+        for number, name, queue, attempt, due_at, name_of_worker, worker, token, last_failure, details, lost in found
     ]
 
 
