@@ -1,4 +1,4 @@
-"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue`, `migrate` and `copy`."""
+"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue`, `migrate`, `copy` and `lint`."""
 
 from __future__ import annotations
 

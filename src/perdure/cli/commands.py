@@ -265,6 +265,30 @@ def copy(source: str, target: str, into_existing: bool, dry_run: bool, unseal: b
         copying.copy(source, target, into_existing=into_existing, dry_run=dry_run, as_json=as_json)
 
 
+@perdure.command()
+@click.argument("paths", metavar="PATH…", nargs=-1, type=click.Path(exists=True))
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True
+)
+@click.option("--select", metavar="CODE", multiple=True, help="Only rules that begin so; may be repeated.")
+@click.option("--ignore", metavar="CODE", multiple=True, help="No rules that begin so; may be repeated.")
+@click.option("--every-async", is_flag=True, help="Take every async function for a workflow.")
+@click.option("--explain", metavar="CODE", help="Say what a rule finds, why, and what to write instead.")
+def lint(paths: tuple[str, ...], explain: str | None, **options: Any) -> None:
+    """Find what workflow code must not do, in files and folders.
+
+    Workflows are looked at, and the functions of their project that they call. Exit code 1 if something is found.
+    """
+    from perdure.cli import linting
+
+    if explain is not None:
+        linting.explain(explain)
+    elif paths:
+        linting.lint_paths(paths, **options)
+    else:
+        raise click.UsageError("name files or folders, as in perdure lint src")
+
+
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, ())}
 

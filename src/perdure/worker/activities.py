@@ -35,7 +35,6 @@ class Activities:
         surroundings: Surroundings,
         slots: Slots,
         *,
-        is_held: Callable[[], bool],
         report: Report,
         logger: logging.Logger,
     ) -> None:
@@ -43,7 +42,6 @@ class Activities:
         self._named = named
         self._surroundings = surroundings
         self._slots = slots
-        self._is_held = is_held
         self._report = report
         self._logger = logger
         self._dice = new_dice()
@@ -64,7 +62,7 @@ class Activities:
         """Begin an attempt, whose slot is taken already."""
         activity = self._named.get(task.name)
         # The store gave what wasn't asked for; or this process stood still while the answer waited, and others may have it.
-        if activity is None or not self._is_held():
+        if activity is None or not self._surroundings.is_held():
             self._slots.free()
             self._report(task, ActivityReleased(), None)
             return

@@ -51,6 +51,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     fetch: Callable[[bytes], Awaitable[bytes]]
     """Of a payload that is kept apart. Raises StoreCorrupt."""
     is_stopping: Callable[[], bool]
+    is_held: Callable[[], bool]
+    """Whether the worker's leases hold."""
 
 
 class Attempt:
@@ -137,6 +139,10 @@ class Attempt:
             self.task = msgspec.structs.replace(task, arguments=arguments, heartbeat_details=details)
 
     def _fetched(self, context: contextvars.Context) -> None:
+        if (
+            not self._surroundings.is_held()
+        ):  # this process stood still while it waited, and others may have the attempt
+            self.causes.add(Cause.LEASE_LOST)
         if isinstance(self._how, Raised):
             self._function_ended(self._how)
         elif self.causes or not self._is_whole:  # it was told to stop meanwhile, or the worker ends

@@ -109,7 +109,6 @@ class Life:
             has.activities if has.options.activity_queues else {},
             self._surroundings(),
             has.slots,
-            is_held=self._is_held,
             report=self._report,
             logger=has.logger,
         )
@@ -170,6 +169,7 @@ class Life:
             send_heartbeat=has.backend.commit,
             fetch=lambda payload: until_done(partial(whole, has.backend, payload), fetching),
             is_stopping=lambda: self._is_stopping,
+            is_held=self._is_held,
         )
 
     def _make_poller(self, backlog: Backlog) -> Poller:

@@ -1,0 +1,1 @@
+"""The rules' other half: each module looks at one function and yields what it finds."""

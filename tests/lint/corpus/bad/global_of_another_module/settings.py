@@ -1,0 +1,2 @@
+DEBUG = False
+LEVELS: dict[str, int] = {}

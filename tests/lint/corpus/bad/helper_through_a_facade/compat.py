@@ -1,0 +1,3 @@
+import random as chance
+
+throw = chance.randint

@@ -1,0 +1,1 @@
+from .clocks import now as current_time

@@ -1,0 +1,16 @@
+import asyncio
+
+from perdure import Context, activity, workflow
+
+
+@activity
+async def charge() -> str:
+    return "paid"
+
+
+@workflow
+async def pay(ctx: Context) -> str:
+    try:
+        return await ctx.execute_activity(charge)
+    except asyncio.CancelledError:  # expect: PRD301
+        return "cancelled"
