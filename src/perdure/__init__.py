@@ -85,8 +85,11 @@ if TYPE_CHECKING:
     from perdure.moving import Copied, abandon_copy, copy_store
     from perdure.orchestrator import Orchestrator, SyncOrchestrator
     from perdure.propagation import ContextVarPropagator, Propagator
+    from perdure.replay.divergence import CodeLine, Divergence, HistoryStep
+    from perdure.replay.replayer import DivergenceCause, Replayer, ReplayReport
     from perdure.serialization.codecs import Codec, Compression, Encryption
     from perdure.serialization.converters import Converter
+    from perdure.serialization.saved import SavedHistory
     from perdure.worker.worker import Worker
     from perdure.workflows.channel import Channel, ChannelClosed, ChannelEmpty, ChannelFull
     from perdure.workflows.compensations import Compensations
@@ -216,6 +219,17 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Encryption",
     ),
     "serialization.converters": ("Converter",),
+    "serialization.saved": ("SavedHistory",),
+    "replay.replayer": (
+        "Replayer",
+        "ReplayReport",
+        "DivergenceCause",
+    ),
+    "replay.divergence": (
+        "Divergence",
+        "CodeLine",
+        "HistoryStep",
+    ),
     "errors": (
         "PerdureError",
         "ConfigurationError",
@@ -338,6 +352,13 @@ __all__ = [
     "State",
     "Stuck",
     "HistoryEvent",
+    "SavedHistory",
+    "Replayer",
+    "ReplayReport",
+    "Divergence",
+    "DivergenceCause",
+    "CodeLine",
+    "HistoryStep",
     "Page",
     "PendingActivity",
     "QueueLimits",

@@ -39,6 +39,8 @@ from typing import TYPE_CHECKING
 # Attributes have defaults on the class: an exception rebuilt from a failure is made without __init__.
 
 if TYPE_CHECKING:
+    from perdure.engine.divergence import Site
+    from perdure.model.event import Command, End
     from perdure.model.failure import Failure
 
 
@@ -295,6 +297,18 @@ class DeadlineExceeded(PerdureError, TimeoutError):
 
 class NonDeterminismError(PerdureError):
     """Workflow code didn't repeat what history says; the instance is stuck until the code fits again."""
+
+    history: str = ""
+    """What history says, in words."""
+    code: str = ""
+    """What the code did instead."""
+    site: Site | None = None
+    """The line of code that did it; None if it did nothing, or the engine itself asked."""
+    position: int = -1
+    """Where in history they part."""
+    recorded: Command | End | None = None
+    """The two events, where there are events."""
+    issued: Command | End | None = None
 
 
 class NotInWorkflow(PerdureError, RuntimeError):

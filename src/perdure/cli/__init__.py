@@ -1,4 +1,4 @@
-"""The command line: `perdure worker`, `list`, `show`, `queues`, `queue`, `migrate`, `copy` and `lint`."""
+"""The command line: `perdure --help`."""
 
 from __future__ import annotations
 

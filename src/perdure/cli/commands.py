@@ -2,74 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from perdure.errors import ConfigurationError, PerdureError
+from perdure.cli import history_commands
+from perdure.cli.options import (
+    ENDS,
+    Commands,
+    app_option,
+    filter_options,
+    filters_of,
+    given_alone,
+    json_option,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from perdure.client.filters import Filters
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-_ENDS = ("completed", "failed", "cancelled", "terminated")
-
-
-class Commands(click.Group):
-    """Turns perdure's errors into a message and an exit code: 2 if the command line is to be changed, 1 otherwise."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ConfigurationError as problem:
-            raise click.UsageError(str(problem)) from problem
-        except PerdureError as problem:
-            raise click.ClickException(str(problem)) from problem
-
-
-def store_option(command: F) -> F:
-    return click.option(
-        "--store", metavar="URL", envvar="PERDURE_STORE", show_envvar=True, help="Where, as in sqlite:///orders.db."
-    )(command)
-
-
-def app_option(command: F) -> F:
-    return click.option(
-        "--app", "app_target", metavar="MODULE:APP", envvar="PERDURE_APP", show_envvar=True,
-        help="The App whose codecs open the payloads.",
-    )(command)  # fmt: skip
-
-
-def json_option(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(command)
-
-
-def filter_options(*states: str) -> Callable[[F], F]:
-    """Which instances; `states` are those that can be asked for."""
-    options = (
-        click.option(
-            "--state", "states", type=click.Choice(states), multiple=True, help="In this state; may be repeated."
-        ),
-        click.option("--workflow", metavar="NAME", help="Of this workflow."),
-        click.option("--queue", metavar="NAME", help="On this queue."),
-        click.option("--id-prefix", metavar="TEXT", help="Whose id begins so."),
-        click.option("--id-contains", metavar="TEXT", help="Whose id holds this."),
-        click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="With this tag; may be repeated."),
-        click.option("--app-version", "version", metavar="TEXT", help="Started with App(version=TEXT)."),
-        click.option("--created-from", type=click.DateTime(), help="From this time on, in UTC."),
-        click.option("--created-to", type=click.DateTime(), help="Before this time, in UTC."),
-        click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance."),
-    )
-
-    def add(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -110,21 +61,19 @@ def worker(app_target: str, store: str | None, processes: int, **options: Any) -
     """
     from perdure.cli import working
 
-    working.run(working.Work(target=app_target, store=store or "", **_given(options)), processes)
+    working.run(working.Work(target=app_target, store=store or "", **given_alone(options)), processes)
 
 
 @perdure.command("list")
 @store_option
-@filter_options("running", *_ENDS)
-@click.option("--stuck", is_flag=True, default=None, help="Those that can't go on.")
-@click.option("--suspended", is_flag=True, default=None, help="Those that were suspended.")
+@filter_options("running", *ENDS)
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @json_option
 def list_(store: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     """List instances, newest first."""
     from perdure.cli import looking
 
-    looking.list_instances(store, _filters(filters), limit=limit, as_json=as_json)
+    looking.list_instances(store, cast("Filters", filters_of(filters)), limit=limit, as_json=as_json)
 
 
 @perdure.command()
@@ -132,7 +81,7 @@ def list_(store: str | None, limit: int, as_json: bool, **filters: Any) -> None:
 @click.option(
     "--older-than", type=age, required=True, metavar="AGE", help="That ended so long ago, as in 30d, 12h or 0s."
 )
-@filter_options(*_ENDS)
+@filter_options(*ENDS)
 @click.option("--limit", type=click.IntRange(1), help="At most so many, those that ended first.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @json_option
@@ -145,7 +94,9 @@ def prune(
     """
     from perdure.cli import removing
 
-    removing.prune(store, older_than, _filters(filters), limit=limit, dry_run=dry_run, as_json=as_json)
+    removing.prune(
+        store, older_than, cast("Filters", filters_of(filters)), limit=limit, dry_run=dry_run, as_json=as_json
+    )
 
 
 @perdure.command()
@@ -289,23 +240,5 @@ def lint(paths: tuple[str, ...], explain: str | None, **options: Any) -> None:
         raise click.UsageError("name files or folders, as in perdure lint src")
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value not in (None, ())}
-
-
-def _filters(given: dict[str, Any]) -> Filters:
-    given["tags"] = _tags(given["tags"])
-    for name in ("created_from", "created_to"):
-        given[name] = _in_utc(given[name])
-    return cast("Filters", _given(given))
-
-
-def _tags(given: tuple[str, ...]) -> dict[str, str] | None:
-    wrong = [each for each in given if "=" not in each]
-    if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} isn't NAME=VALUE", param_hint="--tag")
-    return dict(each.split("=", 1) for each in given) or None
-
-
-def _in_utc(at: datetime | None) -> datetime | None:
-    return None if at is None else at.replace(tzinfo=UTC)
+for command in history_commands.ALL:
+    perdure.add_command(command)

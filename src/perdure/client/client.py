@@ -20,6 +20,7 @@ from perdure.client.attempts import Attempts
 from perdure.client.endings import Definition, Endings, definition_of
 from perdure.client.filters import Filters, instance_filter
 from perdure.client.handle import Handle
+from perdure.client.identity import draw_instance_id
 from perdure.client.listing import prune_instances
 from perdure.client.queues import Queues
 from perdure.client.refusals import check_taken, nobody
@@ -262,6 +263,34 @@ class Client(ActivityClient):
             f"instance {instance_id!r} is still running: wait for its end, or terminate it, then remove it", instance_id
         )
 
+    async def fork(self, instance_id: str, *, at_event: int, new_id: str | None = None) -> Handle[Any]:
+        """Start another instance that begins with this one's history up to an event, with what the event led to.
+
+        It goes on from there with today's code, beside this one: its activities that hadn't ended begin again, its timers stay. The
+        client needs the App. Raises InstanceNotFound, InstanceAlreadyExists, NonDeterminismError, ConfigurationError.
+        """
+        from perdure.client import forking  # and the engine with it, which a client has no other use for
+
+        source = await forking.read_source(self._outside(), instance_id, at_event)
+        fork_id = draw_instance_id(self._clock) if new_id is None else check_name(new_id, "an instance id")
+        asked = await forking.beside(self.backend, source, self._app, fork_id)
+        forking.check_created(asked, await self._commit(asked))
+        return Handle(self, fork_id)
+
+    async def rewind(self, instance_id: str, *, at_event: int | None = None) -> None:
+        """Take an instance that ended without a result back to an event, and let it go on from there with today's code.
+
+        What came later is forgotten, but for signals, which are sent again. Without `at_event` it goes back to before the event
+        that led to the end. The client needs the App. Raises InstanceNotFinished, NonDeterminismError, ConfigurationError.
+        """
+        from perdure.client import forking
+
+        source = await forking.read_source(self._outside(), instance_id, at_event)
+        asked = await forking.in_place(self.backend, source, self._app)
+        forking.check_created(asked, await self._commit(asked))
+        for signal in forking.signals_after(source):
+            await self._sending.append(self, instance_id, signal, random_id())
+
     # waiting for one instance
 
     @overload
@@ -325,8 +354,7 @@ class Client(ActivityClient):
         self, schedule: Schedule, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ScheduleHandle:
         check_registered(self._app, definition)
-        version = None if self._app is None else self._app.version
-        retention = None if self._app is None else self._app.retention
+        version, retention = (None, None) if self._app is None else (self._app.version, self._app.retention)
         plan = plan_of(
             schedule, definition, args, kwargs, payloads=self._payloads, version=version, retention=retention
         )

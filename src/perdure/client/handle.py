@@ -145,6 +145,15 @@ class Handle(Generic[R_co]):
         call = self._client._asking.call(update, args, kwargs)
         return await self._client._update(self.instance_id, call, self._timeout, self._key)
 
+    async def fork(self, *, at_event: int, new_id: str | None = None) -> Handle[R_co]:
+        """Start another instance with this one's history up to an event. See `Client.fork`."""
+        fork = await self._client.fork(self.instance_id, at_event=at_event, new_id=new_id)
+        return Handle(self._client, fork.instance_id, self._workflow)
+
+    async def rewind(self, *, at_event: int | None = None) -> None:
+        """Take the instance, which ended without a result, back to an event. See `Client.rewind`."""
+        await self._client.rewind(self.instance_id, at_event=at_event)
+
     async def remove(self) -> None:
         """Remove everything of the ended instance. See `Client.remove`."""
         await self._client.remove(self.instance_id)

@@ -13,6 +13,7 @@ from perdure.backends.weight import with_payloads
 from perdure.client.repeating import repeat
 from perdure.model.inspection import HistoryEvent, InstanceFilter, QueueStatus, WorkerStatus
 from perdure.model.instance import Instance, State
+from perdure.serialization.saved import SavedHistory
 
 _INSTANCES = 200
 _EVENTS = 1000
@@ -62,6 +63,12 @@ async def read_history(
         if len(events) < _EVENTS:
             return
         last = events[-1].position
+
+
+async def read_saved(store: Inspection, instance: Instance, execution_id: str) -> SavedHistory:
+    """The history of one of its executions, to be kept or replayed."""
+    events = [each.event async for each in read_history(store, instance.instance_id, execution_id, blobs=True)]
+    return SavedHistory.of(instance, execution_id, tuple(events))
 
 
 async def prune_instances(

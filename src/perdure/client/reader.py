@@ -8,11 +8,12 @@ from typing import Any, TypeVar, Unpack, overload
 from perdure.backends.protocol import Backend
 from perdure.backends.weight import read_published
 from perdure.client.filters import Filters, instance_filter
-from perdure.client.listing import Stats, read_history, read_instances, read_stats
+from perdure.client.listing import Stats, read_history, read_instances, read_saved, read_stats
 from perdure.client.repeating import repeat
 from perdure.model.inspection import HistoryEvent, Page, PendingActivity
 from perdure.model.instance import Execution, Instance, State
 from perdure.serialization.payloads import Payloads
+from perdure.serialization.saved import SavedHistory
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -48,6 +49,11 @@ class Reader:
         event at a time. Raises InstanceNotFound.
         """
         return read_history(self.backend, instance_id, execution_id, blobs=blobs)
+
+    async def export_history(self, instance_id: str, *, execution_id: str | None = None) -> SavedHistory:
+        """The same as one value, to be saved (`to_json`), replayed or compared. Raises InstanceNotFound."""
+        instance = await self.info(instance_id)
+        return await read_saved(self.backend, instance, execution_id or instance.execution_id)
 
     async def executions(self, instance_id: str) -> Sequence[Execution]:
         """The executions of the instance, which continue-as-new began, oldest first. Raises InstanceNotFound."""

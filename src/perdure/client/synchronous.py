@@ -32,6 +32,7 @@ from perdure.model.names import check_name
 from perdure.model.options import Duration
 from perdure.model.schedule import Schedule
 from perdure.propagation import Propagator
+from perdure.serialization.saved import SavedHistory
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow_of
 from perdure.workflows.signal import Signal
@@ -191,6 +192,14 @@ class SyncClient:
         """Begin the next attempt of an activity at once; see `Client.retry_activity`."""
         self._call(Client.retry_activity, instance_id, number)
 
+    def fork(self, instance_id: str, *, at_event: int, new_id: str | None = None) -> SyncHandle[Any]:
+        """Start another instance with this one's history up to an event; see `Client.fork`."""
+        return SyncHandle(self, self._call(Client.fork, instance_id, at_event=at_event, new_id=new_id).instance_id)
+
+    def rewind(self, instance_id: str, *, at_event: int | None = None) -> None:
+        """Take an instance that ended without a result back to an event; see `Client.rewind`."""
+        self._call(Client.rewind, instance_id, at_event=at_event)
+
     def remove(self, instance_id: str) -> None:
         """Remove everything of an ended instance; see `Client.remove`."""
         self._call(Client.remove, instance_id)
@@ -228,6 +237,10 @@ class SyncClient:
     ) -> Iterator[HistoryEvent]:
         """The events of an execution, in order; see `Client.history`."""
         return self._iterate(lambda client: client.history(instance_id, execution_id=execution_id, blobs=blobs))
+
+    def export_history(self, instance_id: str, *, execution_id: str | None = None) -> SavedHistory:
+        """The same as one value; see `Client.export_history`."""
+        return self._call(Client.export_history, instance_id, execution_id=execution_id)
 
     def executions(self, instance_id: str) -> Sequence[Execution]:
         """The executions of the instance, oldest first; see `Client.executions`."""

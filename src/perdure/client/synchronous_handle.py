@@ -126,6 +126,15 @@ class SyncHandle(Generic[R_co]):
 
         return self._client._call(asked)
 
+    def fork(self, *, at_event: int, new_id: str | None = None) -> SyncHandle[R_co]:
+        """Start another instance with this one's history up to an event; see `Client.fork`."""
+        fork = self._client.fork(self.instance_id, at_event=at_event, new_id=new_id)
+        return SyncHandle(self._client, fork.instance_id, self._workflow)
+
+    def rewind(self, *, at_event: int | None = None) -> None:
+        """Take the instance, which ended without a result, back to an event; see `Client.rewind`."""
+        self._client.rewind(self.instance_id, at_event=at_event)
+
     def remove(self) -> None:
         """Remove everything of the ended instance. See `Client.remove`."""
         self._client.remove(self.instance_id)

@@ -20,8 +20,9 @@ from perdure.engine.machines.timer import LoopTimerHandle, TimerMachine
 from perdure.engine.recorder import Entry, Recorder
 from perdure.engine.tasks import DurableTask
 from perdure.errors import ActivityError, ActivityTimeout, NotInWorkflow, SignalNotDelivered, SubWorkflowError
-from perdure.model.event import SubWorkflowFailed
+from perdure.model.event import Origin, SubWorkflowFailed
 from perdure.model.failure import Failure
+from perdure.model.instance import Parent
 from perdure.model.reply import Reply, published_key
 from perdure.model.task import WorkflowTask
 from perdure.observability.logging import mark_workflow_code
@@ -73,6 +74,8 @@ class Core:
     fetched: dict[bytes, bytes] | None = None
     """Payloads that are kept apart, by their references (apart.py)."""
     asks_for_inputs = False
+    origins: Sequence[Origin] = ()
+    """Whose history is still being replayed, of a fork; then it is itself."""
     is_ahead = False
     """Whether the instance isn't in the store yet."""
     waits_for_instance = False
@@ -120,6 +123,35 @@ class Core:
             self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
         )
         self.loop.adopt(self.main)
+
+    def descend(self, origins: Sequence[Origin]) -> None:
+        """The history begins as another one's: be that one until it ends."""
+        self.origins = origins
+        self._itself = self.task
+        self.loop.hash_base_of(origins[0].execution_id)
+        self._pose()
+
+    def outgrow(self) -> bool:
+        """Be the next one in line, or itself, once the history has gone past the last one's; whether it had."""
+        if self.history_length <= self.origins[0].until:
+            return False
+        self.origins = self.origins[1:]
+        self._pose()
+        return True
+
+    def _pose(self) -> None:
+        if not self.origins:
+            self.task = self._itself
+            return
+        origin = self.origins[0]
+        self.task = msgspec.structs.replace(
+            self._itself,
+            instance_id=origin.instance_id,
+            execution_id=origin.execution_id,
+            created_at=origin.created_at,
+            deadline_at=origin.deadline_at,
+            parent=None if origin.parent_instance_id is None else Parent(origin.parent_instance_id, b"", 0),
+        )
 
     def is_quiet(self) -> bool:
         """Whether what the code logs was logged before, or is of no interest any more."""

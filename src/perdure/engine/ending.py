@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from perdure.engine.divergence import describe, divergence
+from perdure.engine.divergence import divergence, raising_site
 from perdure.engine.machines.activity import ActivityMachine
 from perdure.engine.machines.machine import is_same_call
-from perdure.errors import PayloadError
+from perdure.errors import NonDeterminismError, PayloadError
 from perdure.model.checkpoint import Closing, NextExecution
 from perdure.model.event import (
     CarriedSignal,
+    Command,
     End,
     ExecutionCancelled,
     ExecutionCompleted,
@@ -58,6 +59,14 @@ def end_of(core: Core, main: asyncio.Task[Any]) -> End:
         return ExecutionCompleted(result=core.schema.encode_result(result))
     except PayloadError as problem:
         return ExecutionFailed(failure=to_failure(problem, core.payloads))
+
+
+def diverging_end(
+    core: Core, main: asyncio.Task[Any], recorded: Command | End | str, position: int
+) -> NonDeterminismError:
+    """The main task ends where history says something else."""
+    error = None if main.cancelled() else main.exception()
+    return divergence(history=recorded, code=end_of(core, main), site=raising_site(error), position=position)
 
 
 def continuation_of(error: BaseException) -> ContinueAsNew | None:
@@ -129,13 +138,22 @@ def warn_of_unfinished(core: Core) -> None:
         )
 
 
-def compare_end(core: Core, recorded: End | None, reached: End) -> None:
+def compare_end(core: Core, recorded: End | None, reached: End, position: int) -> None:
     """Raises NonDeterminismError if history has another end than the code came to, or none."""
     if type(recorded) is not type(reached):
-        says = "it goes on" if recorded is None else f"the end of the workflow ({type(recorded).__name__})"
-        raise divergence(history=says, code=f"the end of the workflow ({type(reached).__name__})", site=None)
+        assert core.main is not None
+        raise diverging_end(core, core.main, recorded or "it goes on", position)
     if isinstance(recorded, ExecutionContinued) and not _is_same_continuation(core, recorded, reached):
-        raise divergence(history=describe(recorded), code=describe(reached), site=None)
+        raise divergence(history=recorded, code=reached, site=None, position=position)
+
+
+def told(core: Core, problem: NonDeterminismError, position: int) -> NonDeterminismError:
+    """The divergence, its position counted from the history's beginning; what the code did instead may be that it ended."""
+    main, missing = core.main, problem.recorded
+    if missing is not None and problem.issued is None and main is not None and main.done():
+        problem = diverging_end(core, main, missing, problem.position)
+    problem.position += position
+    return problem
 
 
 def _is_same_continuation(core: Core, recorded: ExecutionContinued, reached: Any) -> bool:

@@ -20,13 +20,13 @@ from perdure.engine import apart
 from perdure.engine.checkpoints import CheckpointBuilder
 from perdure.engine.closing import close
 from perdure.engine.core import Core
-from perdure.engine.divergence import divergence
-from perdure.engine.ending import closing_of, compare_end, end_of, leave_updates, warn_of_unfinished
+from perdure.engine.divergence import describe, divergence
+from perdure.engine.ending import closing_of, compare_end, end_of, leave_updates, told, warn_of_unfinished
 from perdure.engine.limits import Limits
 from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
 from perdure.engine.runtime import ExecutionRuntime
 from perdure.engine.whereabouts import Place, places_of
-from perdure.errors import HistoryTooLong, StoreCorrupt
+from perdure.errors import HistoryTooLong, NonDeterminismError, StoreCorrupt
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import (
     ActivityCompleted,
@@ -128,7 +128,10 @@ class Execution:
                 while missing := apart.missing(core, event, recorded):
                     yield missing
                 self.position = begin + index + 1
-                self._replay_one(event, recorded)
+                try:
+                    self._replay_one(event, recorded)
+                except NonDeterminismError as problem:
+                    raise told(core, problem, self.position) from None
                 apart.forget(core)
             elif not isinstance(event, AdministrativeEvent):
                 raise StoreCorrupt(
@@ -305,17 +308,15 @@ class Execution:
         core = self._core
         end: End | None = recorded.pop() if recorded and isinstance(recorded[-1], EndEvent) else None
         if self.is_closed:
-            raise divergence(
-                history=f"another event ({type(event).__name__})", code="the workflow has ended", site=None
-            )
+            raise divergence(history=f"another event ({describe(event)})", code="the workflow has ended", site=None)
         core.recorder.begin_replay(recorded)
         self._feed(event)
         core.drain()
         if core.main is not None and core.main.done():
-            compare_end(core, end, end_of(core, core.main))
+            compare_end(core, end, end_of(core, core.main), len(recorded))
             self._ended()
         elif end is not None:
-            raise divergence(history=f"the end of the workflow ({type(end).__name__})", code="it goes on", site=None)
+            raise divergence(history=end, code="it goes on", site=None, position=len(recorded))
 
     def _ended(self) -> None:
         self.is_closed = True
@@ -328,6 +329,8 @@ class Execution:
         core = self._core
         core.now = max(core.now, event.at)
         core.history_length = self.position
+        if core.origins and core.outgrow():
+            self._runtime.begin_anew()
         if core.main is None and not isinstance(event, ExecutionStarted):
             raise StoreCorrupt(f"history of {self.instance_id!r} begins with {type(event).__name__}")
         _HANDLERS[type(event)](self, event)
@@ -340,6 +343,8 @@ class Execution:
         core.headers = event.headers
         core.execution_number = event.execution_number
         core.due_at = event.due_at
+        if event.origins:
+            core.descend(event.origins)
         for signal in event.carried:
             core.signal_buffer(signal.name).put(signal.payload)
         args, kwargs = core.schema.decode(apart.whole(core, event.arguments))

@@ -108,7 +108,7 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
 
     def __init__(self, owner: LoopOwner, execution_id: bytes) -> None:
         self.owner = owner
-        self.hash_base = zlib.crc32(execution_id) << 28
+        self.hash_base_of(execution_id)
         self.dying = False
         self._numbers = 0
         self.ready: list[Handle] = []
@@ -116,6 +116,10 @@ class WorkflowLoop(ForbiddenCalls, asyncio.AbstractEventLoop):  # type: ignore[m
         self._tasks: list[DurableTask[Any]] = []
         if _GatheringFuture.__hash__ is not _gathering_hash:
             _GatheringFuture.__hash__ = _gathering_hash
+
+    def hash_base_of(self, execution_id: bytes) -> None:
+        """Number tasks and futures as that execution's loop did."""
+        self.hash_base = zlib.crc32(execution_id) << 28
 
     # --- what asyncio calls ---------------------------------------------------------------------------------------
 

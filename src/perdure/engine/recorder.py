@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from perdure.engine.apart import InputApart
-from perdure.engine.divergence import Site, describe, divergence, find_site
+from perdure.engine.divergence import Site, divergence, find_site
 from perdure.engine.machines.machine import DROPPED, ISSUED, RECORD
 from perdure.errors import NonDeterminismError, RunawayWorkflow
 from perdure.model.event import (
@@ -101,7 +101,10 @@ class Recorder:
         except InputApart as problem:  # workflow code mustn't get to see it
             earlier = problem
         here = divergence(
-            history=self._at(number), code=f"side effect {number} ({name})", site=find_site(sys._getframe(1))
+            history=self._at(number),
+            code=SideEffectRecorded(number=number, name=name),
+            site=find_site(sys._getframe(1)),
+            position=len(entries),
         )
         self.halt(earlier or here)
         return None
@@ -147,21 +150,27 @@ class Recorder:
 
     def _compare(self, entries: list[Entry]) -> None:
         recorded = self._expected(entries)
-        self._recorded = None
         difference = self._first_difference(entries, recorded)
+        if difference is None and len(recorded) > len(entries):
+            missing = recorded[len(entries)]
+            difference = divergence(history=missing, code="nothing", site=None, position=self._place_of(missing))
+        self._recorded = None
         if difference is not None:
             raise difference
-        if len(recorded) > len(entries):
-            raise divergence(history=describe(recorded[len(entries)]), code="nothing", site=None)
 
     def _first_difference(self, entries: list[Entry], recorded: Sequence[Command]) -> NonDeterminismError | None:
         for (machine, issued), known in zip(entries, recorded, strict=False):
             if not self._matches(machine, issued, known):
-                return divergence(history=describe(known), code=describe(issued), site=machine.site)
+                return divergence(history=known, code=issued, site=machine.site, position=self._place_of(known))
         if len(entries) > len(recorded):
             machine, issued = entries[len(recorded)]
-            return divergence(history="nothing more here", code=describe(issued), site=machine.site)
+            end = len(self._recorded or ())
+            return divergence(history="nothing more here", code=issued, site=machine.site, position=end)
         return None
+
+    def _place_of(self, known: Command) -> int:
+        """Its place among all commands of this event, markers that may pass included."""
+        return next(place for place, each in enumerate(self._recorded or ()) if each is known)
 
     def _matches(self, machine: Machine, issued: Any, known: Any) -> bool:
         if type(issued) is not type(known) or issued.number != known.number:
@@ -170,8 +179,8 @@ class Recorder:
             return bool(issued.patch_id == known.patch_id)
         return machine.is_repeated(issued, known, with_input=self._compares_inputs)
 
-    def _at(self, number: int) -> str:
+    def _at(self, number: int) -> Command | str:
         for each in self._recorded or ():
             if each.number == number:
-                return describe(each)
+                return each
         return "nothing of this number here"

@@ -74,6 +74,12 @@ class ExecutionRuntime:
         self._core = cast("Core", _GONE)
         self._logger = self._random = None
 
+    def begin_anew(self) -> None:
+        """The execution is another one than before, a fork: chance and logger are its own from here on."""
+        self._logger = None
+        if self._random is not None:
+            self._random.seed(self._core.task.execution_id)
+
     def is_quiet(self) -> bool:
         """Whether what the code logs was logged before, or is of no interest any more."""
         return self._core.is_quiet()

@@ -23,6 +23,17 @@ class CarriedSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     payload: bytes
 
 
+class Origin(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Whose history the first events are, up to `until`: what the code was told of itself then, it is told in a replay."""
+
+    until: int
+    instance_id: str
+    execution_id: bytes
+    created_at: Micros
+    deadline_at: Micros | None = None
+    parent_instance_id: str | None = None
+
+
 class AppliedEvent(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Something that happened to the execution; `at` is the time of its application, never going back."""
 
@@ -43,6 +54,8 @@ class ExecutionStarted(AppliedEvent, frozen=True, array_like=True, kw_only=True,
     """Counts the executions of the instance, from 1."""
     due_at: Micros | None = None
     """When it was due, if a schedule started the instance."""
+    origins: tuple[Origin, ...] = ()
+    """Of a fork, those before it, the first one first."""
 
 
 class SignalReceived(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=2):

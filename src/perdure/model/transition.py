@@ -69,11 +69,11 @@ class FirstStep(msgspec.Struct, frozen=True, kw_only=True):
     """The first workflow task of an instance that isn't there yet: workflow code has run one step ahead of the store.
 
     `checkpoint` follows position 0 and begins with the ExecutionStarted as it was applied. `release` as in
-    CompleteWorkflowTask; `offer` names the worker.
+    CompleteWorkflowTask; `offer` names the worker. Without an offer it is no worker's, and is taken whoever waits: how a fork begins.
     """
 
     checkpoint: Checkpoint
-    offer: Offer
+    offer: Offer | None
     release: bool = False
 
 

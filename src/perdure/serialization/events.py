@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from perdure.errors import DecodeError, StoreCorrupt
-from perdure.model.event import CarriedSignal, Event
+from perdure.model.event import CarriedSignal, Event, Origin
 from perdure.model.failure import Failure
 from perdure.model.task import PendingPayload
 from perdure.serialization.payloads import Payloads
@@ -82,10 +82,11 @@ _NESTED: dict[str, type[msgspec.Struct]] = {
     "cause": Failure,
     "children": Failure,
     "carried": CarriedSignal,
+    "origins": Origin,
 }
 """Fields that hold one struct, or several."""
 _PAYLOADS = frozenset({"arguments", "result", "payload"})
-_IDS = frozenset({"digest", "update_id", "reply_to"})
+_IDS = frozenset({"digest", "update_id", "reply_to", "execution_id"})
 
 
 def _fields_to_plain(struct: msgspec.Struct, payloads: Payloads | None) -> dict[str, Any]:

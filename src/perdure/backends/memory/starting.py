@@ -25,8 +25,11 @@ def create_instance(tables: Tables, transition: CreateInstance, now: Micros) -> 
                 _signal_existing(tables, row, transition, now)
             return _existing(row)
     step = transition.first_step
-    worker = None if step is None else alive(tables, step.offer.worker_key)
-    if step is None or worker is None or not may_begin(tables, worker, transition, now):
+    worker = None if step is None or step.offer is None else alive(tables, step.offer.worker_key)
+    is_taken = step is not None and (
+        step.offer is None or (worker is not None and may_begin(tables, worker, transition, now))
+    )
+    if step is None or not is_taken:
         new = _begin(tables, row, transition, now)
         tables.place_instance(new, now)
         return Created(instance_key=new.key, execution_id=new.execution_id)
@@ -41,10 +44,10 @@ def _begin(tables: Tables, former: InstanceRow | None, transition: CreateInstanc
 
 
 def _take_step(
-    tables: Tables, row: InstanceRow, worker: WorkerRow, step: FirstStep, encoded: bytes, now: Micros
+    tables: Tables, row: InstanceRow, worker: WorkerRow | None, step: FirstStep, encoded: bytes, now: Micros
 ) -> Created:
     execution_id = row.execution_id
-    if step.checkpoint.closing is None and not step.release:
+    if worker is not None and step.checkpoint.closing is None and not step.release:
         hold_instance(tables, worker, row)
     first = write_checkpoint(tables, row, step, encoded, now)
     return Created(instance_key=row.key, execution_id=execution_id, token=row.token or 0, first=first)

@@ -24,7 +24,7 @@ def create_instance(unit: Unit, transition: CreateInstance) -> Created | Existin
             return _existing(row)
         unit.remove_instance(row)
     step = transition.first_step
-    if step is not None and may_begin(unit, step.offer.worker_key, transition):
+    if step is not None and (step.offer is None or may_begin(unit, step.offer.worker_key, transition)):
         return _take_step(unit, transition, step)
     new = insert(unit, transition, transition.request_id)
     return Created(instance_key=new.key, execution_id=new.execution_id)
@@ -32,7 +32,7 @@ def create_instance(unit: Unit, transition: CreateInstance) -> Created | Existin
 
 def _take_step(unit: Unit, transition: CreateInstance, step: FirstStep) -> Created:
     is_held = step.checkpoint.closing is None and not step.release
-    row = insert_begun(unit, transition, step.offer.worker_key if is_held else None)
+    row = insert_begun(unit, transition, step.offer.worker_key if is_held and step.offer is not None else None)
     first = write_checkpoint(unit, row, step)
     return Created(instance_key=row.key, execution_id=transition.execution_id, token=row.token or 0, first=first)
 

@@ -70,7 +70,7 @@ def create(instance_id: str = "order-1", *, workflow: str = "checkout", **change
 
 
 def with_step(
-    request: CreateInstance, offer: Offer, *commands: Event, release: bool = False, **parts: Any
+    request: CreateInstance, offer: Offer | None, *commands: Event, release: bool = False, **parts: Any
 ) -> CreateInstance:
     """The request with its first step, which has applied the start with the signals that it carries."""
     carried = tuple(CarriedSignal(signal.name, signal.payload) for signal in request.signals)

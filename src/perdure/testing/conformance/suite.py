@@ -16,6 +16,7 @@ from perdure.testing.conformance.continuing import Continuing
 from perdure.testing.conformance.creating import Creating
 from perdure.testing.conformance.expiring import Expiring, Pruning
 from perdure.testing.conformance.first_steps import FirstSteps
+from perdure.testing.conformance.forking import Forking
 from perdure.testing.conformance.handing_back import HandingBack, LimitingQueues
 from perdure.testing.conformance.handing_back_signalled import HandingBackSignalled
 from perdure.testing.conformance.inspecting import Listing, Overlooking, Reading
@@ -39,6 +40,7 @@ class ConformanceSuite(
     Checkpointing,
     FirstSteps,
     UntakenFirstSteps,
+    Forking,
     HandingBack,
     HandingBackSignalled,
     LimitingQueues,

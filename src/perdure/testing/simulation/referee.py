@@ -193,7 +193,7 @@ class Referee:
     def _first_step(self, transition: CreateInstance, outcome: Created, first: Checkpointed) -> None:
         """It was taken with its start."""
         step, name, key = transition.first_step, transition.instance_id, outcome.instance_key
-        if step is None:
+        if step is None or step.offer is None:  # no program of the simulation forks
             self._trace.violated(f"{name} was begun with a first step that nobody had taken")
             return
         worker_key = step.offer.worker_key
