@@ -19,7 +19,7 @@ class Decision:
 decision = Signal("decision", Decision)
 
 
-@activity
+@activity(idempotent=True)  # to be asked twice, after a crash, is no harm
 async def ask(manager: str, expense: str) -> None:
     print(f"To {manager}: is {expense!r} all right?")
 

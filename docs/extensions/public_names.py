@@ -27,7 +27,7 @@ PUBLIC = {name: f"{package}.{name}" for package in PACKAGES for name in import_m
 
 MADE_BY_USERS = {
     "App", "Channel", "Client", "Compression", "ContextVarPropagator", "Encryption", "Limits", "ManualClock", "Orchestrator",
-    "Retention", "RetryPolicy", "Schedule", "Signal", "StoreUnderTest", "SyncClient", "SyncOrchestrator", "Worker", "WorkflowTester",
+    "Retention", "Replayer", "RetryPolicy", "Schedule", "Signal", "StoreUnderTest", "SyncClient", "SyncOrchestrator", "Worker", "WorkflowTester",
 }  # fmt: skip
 """Of other classes perdure makes the objects: their constructors aren't shown."""
 

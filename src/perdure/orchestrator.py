@@ -21,6 +21,7 @@ from perdure.model.instance import Outcome
 from perdure.model.options import Duration
 from perdure.model.reply import Query, Reply
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.worker.guard import GuardMode
 from perdure.worker.worker import Worker
 
 
@@ -39,6 +40,7 @@ class WorkerSettings(TypedDict, total=False):
     block_limit: Duration | None
     lease: Duration | None
     limits: Limits | None
+    guard: GuardMode | str | None
     name: str | None
 
 

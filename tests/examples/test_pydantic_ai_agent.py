@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,18 @@ import pytest
 from examples.pydantic_ai_agent.trips import app, plan_trip
 from perdure import Client, Orchestrator
 from perdure.model.event import ActivityCompleted, ActivityScheduled
+
+pytestmark = [
+    # A run that leaves memory is closed; anyio's scopes in it then complain to nobody.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _what_was_closed_is_collected_here() -> Iterator[None]:
+    yield
+    gc.collect()
+
 
 ROOT = Path(__file__).parents[2]
 BOOKED = "You fly: TP 1926 to Porto is booked"

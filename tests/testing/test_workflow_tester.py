@@ -276,6 +276,7 @@ async def test_the_result_follows_continue_as_new() -> None:
         assert tester.now == NEW_YEAR + timedelta(days=6)
 
 
+@pytest.mark.needs_cache
 async def test_a_blocked_workflow_says_where_it_is_blocked() -> None:
     async with WorkflowTester(app) as tester:
         with pytest.raises(WorkflowBlocked) as blocked:

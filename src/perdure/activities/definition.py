@@ -181,6 +181,7 @@ def activity(
     heartbeat_timeout: Duration | None = None,
     priority: int | None = None,
     cancellation: Cancellation | str | None = None,
+    idempotent: bool = False,
 ) -> ActivityDecorator: ...
 def activity(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a function an activity: a step that runs at least once, whose result is recorded exactly once.
@@ -188,7 +189,8 @@ def activity(function: Callable[..., Any] | None = None, /, *, name: str | None 
     Without options it can stand bare: `@activity`. `name` defaults to the qualified name. `timeout` bounds one attempt,
     `total_timeout` all of them with the waits between, `queue_timeout` the wait for a worker, `heartbeat_timeout` the
     time between two heartbeats; none of them by default. `retry` defaults to three attempts. `queue` and `priority`
-    default to the workflow's. `cancellation` says what an instance's cancel does to a running attempt.
+    default to the workflow's. `cancellation` says what an instance's cancel does to a running attempt. `idempotent` declares
+    that doing it twice is harmless, for `perdure.testing.crash_anywhere`.
     """
     if function is not None:
         return _define(function, name, ActivityOptions())

@@ -22,11 +22,11 @@ from perdure.engine.closing import close
 from perdure.engine.core import Core
 from perdure.engine.divergence import describe, divergence
 from perdure.engine.ending import closing_of, compare_end, end_of, leave_updates, told, warn_of_unfinished
-from perdure.engine.limits import Limits
+from perdure.engine.limits import Limits, check_length
 from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
 from perdure.engine.runtime import ExecutionRuntime
 from perdure.engine.whereabouts import Place, places_of
-from perdure.errors import HistoryTooLong, NonDeterminismError, StoreCorrupt
+from perdure.errors import NonDeterminismError, StoreCorrupt
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import (
     ActivityCompleted,
@@ -192,6 +192,18 @@ class Execution:
         """Whether what may only look has changed something: then it must be closed, and read again from history."""
         return self._core.is_tainted
 
+    @property
+    def has_swallowed_cancel(self) -> bool:
+        """Whether the workflow returned as if nothing were, though its cancel had been raised in it.
+
+        Known of an execution that outlasts its end. One that returns before the cancel it owes is raised swallows nothing.
+        """
+        core = self._core
+        main = core.main
+        if core.marked_at < 0 or main is None or not main.done() or main.cancelled():
+            return False
+        return main.exception() is None and not main._owes
+
     def take_replies(self) -> Sequence[tuple[bytes, Reply]]:
         """Answers to questions, to be given once the last checkpoint is durable."""
         replies, self._core.replies = self._core.replies, None
@@ -282,7 +294,7 @@ class Execution:
         if self._is_suggestion_due():  # an event like others: what its drain leads to comes before the next
             self._apply_one(checkpoint, ContinueSuggested(at=at))
         if not self.is_closed:
-            self._check_length()
+            check_length(self.position, self._core.history_bytes, self._core.limits)
         return not self.is_closed
 
     def _is_suggestion_due(self) -> bool:
@@ -291,16 +303,6 @@ class Execution:
             return False
         limits = core.limits
         return self.position >= limits.warn_events or core.history_bytes >= limits.warn_bytes
-
-    def _check_length(self) -> None:
-        core = self._core
-        limits = core.limits
-        if self.position >= limits.history_events or core.history_bytes >= limits.history_bytes:
-            raise HistoryTooLong(
-                f"the history has {self.position:,} events and {core.history_bytes:,} bytes, over the limit of "
-                f"{limits.history_events:,} and {limits.history_bytes:,}: raise the worker's limits, then resume the "
-                "instance; better, let the workflow ctx.continue_as_new when ctx.info.continue_as_new_suggested is true"
-            )
 
     # --- replay ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from perdure.errors import HistoryTooLong
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Past a warn mark `ctx.info.continue_as_new_suggested` is true; past a limit the instance is stuck.
@@ -19,3 +21,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_steps: int = 5_000_000
     drain_commands: int = 100_000
     refused_commands: int = 10_000
+
+
+def check_length(events: int, size: int, limits: Limits) -> None:
+    """Raises HistoryTooLong."""
+    if events >= limits.history_events or size >= limits.history_bytes:
+        raise HistoryTooLong(
+            f"the history has {events:,} events and {size:,} bytes, over the limit of "
+            f"{limits.history_events:,} and {limits.history_bytes:,}: raise the worker's limits, then resume the "
+            "instance; better, let the workflow ctx.continue_as_new when ctx.info.continue_as_new_suggested is true"
+        )

@@ -65,6 +65,8 @@ class ActivityOptions(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_timeout: Duration | None = None
     priority: int | None = None
     cancellation: Cancellation = Cancellation.WAIT
+    idempotent: bool = False
+    """Doing it twice does no more than doing it once. Said for tests: `crash_anywhere` names what isn't."""
 
     # Of an activity that a client starts by itself, and of no other.
     instance_id: str | None = None

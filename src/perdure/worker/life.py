@@ -120,7 +120,7 @@ class Life:
             slots=has.slots,
             begin=self._activities.begin,
         )
-        self._stepper = Stepper(has.backend, has.app, self._time, limits=has.options.limits, logger=has.logger)
+        self._stepper = Stepper(has.backend, has.app, self._time, options=has.options, logger=has.logger)
         self._executions = Executions(
             has.backend,
             has.app,

@@ -14,6 +14,7 @@ from perdure.engine.limits import Limits
 from perdure.errors import ConfigurationError
 from perdure.model.names import DEFAULT_QUEUE, OWN_VERSION, check_name
 from perdure.model.options import Duration
+from perdure.worker.guard import GuardMode
 
 _LEASE_SECONDS = 20.0
 DEFAULT_CACHE_SIZE = 2_000
@@ -35,6 +36,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     block_limit_seconds: float
     lease_seconds: float
     limits: Limits
+    guard: GuardMode
 
     @property
     def beat_seconds(self) -> float:
@@ -57,6 +59,7 @@ def worker_options(  # noqa: PLR0913 - each is an option with a default
     block_limit: Duration | None = None,
     lease: Duration | None = None,
     limits: Limits | None = None,
+    guard: GuardMode | str | None = None,
 ) -> WorkerOptions:
     """The options with defaults for what is None. Raises ConfigurationError."""
     both = _names(queues, (DEFAULT_QUEUE,), "queues")
@@ -82,6 +85,7 @@ def worker_options(  # noqa: PLR0913 - each is an option with a default
         block_limit_seconds=_seconds(block_limit, 30.0, "block_limit"),
         lease_seconds=_seconds(lease, _LEASE_SECONDS, "lease"),
         limits=limits or Limits(),
+        guard=GuardMode.of(guard),
     )
 
 

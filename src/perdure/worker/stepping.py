@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from perdure.app import App
 from perdure.backends.answers import Answer
 from perdure.backends.protocol import Backend
 from perdure.backends.weight import whole
+from perdure.clock import Micros
 from perdure.engine.apart import InputApart
 from perdure.engine.execution import Execution
-from perdure.engine.limits import Limits
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.event import Event, ExecutionStarted
 from perdure.model.reference import read_reference
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, Rejected
 from perdure.worker.backoff import Backoff, until_done
+from perdure.worker.guard import Guard, GuardMode
+from perdure.worker.options import WorkerOptions
 from perdure.worker.seat import Result, Seat, Work
 from perdure.worker.store_time import StoreTime
 
@@ -32,11 +34,14 @@ class StaleTask(Exception):
 class Stepper:
     """Carries out the parts; knows nothing of seats but the one it is given."""
 
-    def __init__(self, backend: Backend, app: App, time: StoreTime, *, limits: Limits, logger: logging.Logger) -> None:
+    def __init__(
+        self, backend: Backend, app: App, time: StoreTime, *, options: WorkerOptions, logger: logging.Logger
+    ) -> None:
         self._backend = backend
         self._app = app
         self._time = time
-        self._limits = limits
+        self._limits = options.limits
+        self._guard = None if options.guard is GuardMode.OFF else Guard(raises=options.guard is GuardMode.RAISE)
         self._logger = logger
         self._reading = Backoff(logger, "reading a history")
         self.applying: Seat | None = None
@@ -57,7 +62,7 @@ class Stepper:
         execution.go_ahead()
         self.applying = seat
         try:
-            checkpoint = execution.apply((PendingEvent(0, started),), task.now)
+            checkpoint = self._run(execution, (PendingEvent(0, started),), task.now)
         finally:
             self.applying = None
         return None if execution.waits_for_instance else checkpoint
@@ -85,7 +90,8 @@ class Stepper:
         seat.load(execution)
         self.applying = seat
         try:
-            for missing in execution.replaying(events):
+            replaying = execution.replaying(events)
+            for missing in replaying if self._guard is None else self._guarded(replaying):
                 if missing:
                     self.applying = None
                     await self.fetch(seat, missing)
@@ -129,12 +135,22 @@ class Stepper:
             pending += seat.unread(work.task)
         self.applying = seat
         try:
-            checkpoint = execution.apply(pending, now)
+            checkpoint = self._run(execution, pending, now)
         finally:
             self.applying = None
         if checkpoint.consumed:
             seat.applied_through = max(seat.applied_through, *checkpoint.consumed)
         return checkpoint
+
+    def _guarded(self, replaying: Iterator[Sequence[bytes]]) -> Iterator[Sequence[bytes]]:
+        assert self._guard is not None
+        while (missing := self._guard.call(partial(next, replaying, None))) is not None:
+            yield missing
+
+    def _run(self, execution: Execution, pending: Sequence[PendingEvent], now: Micros) -> Checkpoint:
+        if self._guard is None:
+            return execution.apply(pending, now)
+        return self._guard.call(execution.apply, pending, now)
 
     def let_ask(self, seat: Seat) -> None:
         """Give the execution to those who wait to ask it something: what it has applied is durable."""

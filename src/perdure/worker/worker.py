@@ -22,6 +22,7 @@ from perdure.model.options import Duration
 from perdure.model.reply import Query, Reply
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
 from perdure.worker.collector import frozen_heap, patient_collector
+from perdure.worker.guard import GuardMode
 from perdure.worker.keeper import Aside, in_a_thread
 from perdure.worker.lifespan import entered_lifespan
 from perdure.worker.lives import Lives
@@ -46,7 +47,8 @@ class Worker:
     `max_workflow_tasks` (1,000) and `max_activities` (200) are worked on at once, plain functions among these in up to
     `activity_threads` threads. `cache_size` (2,000) executions stay in memory. Running activities have `grace` (10 s) to
     end when the worker stops. Workflow code that blocks the event loop for `block_limit` (30 s) is marked stuck. `lease`
-    (20 s) is how long others wait before they take over from a worker that has gone silent.
+    (20 s) is how long others wait before they take over from a worker that has gone silent. `guard` ("off", "warn" or
+    "raise") is what it does about workflow code that reads clocks, draws numbers, or uses files or the network.
 
     Raises ConfigurationError for options that can't be meant.
     """
@@ -68,6 +70,7 @@ class Worker:
         block_limit: Duration | None = None,
         lease: Duration | None = None,
         limits: Limits | None = None,
+        guard: GuardMode | str | None = None,
         name: str | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Worker:
             block_limit=block_limit,
             lease=lease,
             limits=limits,
+            guard=guard,
         )
         self._app = app
         self._is_store_ours = isinstance(store, str)

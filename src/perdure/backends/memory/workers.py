@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -63,9 +63,7 @@ def give_leases_back(
 
 def housekeep(tables: Tables, now: Micros) -> Housekeeping:
     lost = [worker for worker in tables.workers.values() if not worker.is_dead and worker.lease_until <= now]
-    for worker in lost:
-        worker.is_dead = True
-    activities_lost = sum(_take_over(tables, worker, now) for worker in lost)
+    activities_lost = lose(tables, lost, now)
     expired = sum(expire(tables, tables.activities[key], now) for key in tables.patience.pop_due(now))
     deadlines = 0
     for key in tables.deadlines.pop_due(now):
@@ -80,6 +78,13 @@ def housekeep(tables: Tables, now: Micros) -> Housekeeping:
         deadlines_passed=deadlines,
         next_lapse_in=None if lapses_at is None else lapses_at - now,
     )
+
+
+def lose(tables: Tables, workers: Sequence[WorkerRow], now: Micros) -> int:
+    """These workers are dead; how many activity attempts were lost."""
+    for worker in workers:
+        worker.is_dead = True
+    return sum(_take_over(tables, worker, now) for worker in workers)
 
 
 def _take_over(tables: Tables, worker: WorkerRow, now: Micros) -> int:

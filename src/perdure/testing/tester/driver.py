@@ -48,6 +48,8 @@ class Driver:
         self._check = check
         self._explain = explain
         self._saw_sub_workflow = saw_sub_workflow
+        self.release: Callable[[], bool] = lambda: False
+        """Lets something go on that was held back until nobody works; whether there was something."""
         self._lock = asyncio.Lock()
         self._callbacks: list[tuple[Micros, int, Callback]] = []
         self._numbers = count()
@@ -113,7 +115,7 @@ class Driver:
             self._raise_problems()
             if find() is not None:
                 return None
-            if store.changed.is_set():
+            if store.changed.is_set() or self.release():
                 continue
             look = store.look(self._parked)
             for instance_id in look.sub_workflows:

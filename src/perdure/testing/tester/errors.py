@@ -1,4 +1,4 @@
-"""How a test fails because of what the tester saw. All are AssertionErrors, so that every test runner counts them as failures."""
+"""How a test fails because of what the tester saw. All errors are AssertionErrors, so that every test runner counts them as failures."""
 
 from __future__ import annotations
 
@@ -13,3 +13,7 @@ class UnexpectedCall(AssertionError):
 
 class UnmetExpectation(AssertionError):
     """A mock that was to be called so many times wasn't."""
+
+
+class NonDeterministicCall(UserWarning):
+    """Workflow code reads a clock, draws a number, or uses files or the network: replay would find something else."""

@@ -105,17 +105,28 @@ class Mock(Generic[R]):
             return None
         return f"{self}: expected {self._least} calls, got {len(self.called)}"
 
-    async def act(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
+    def next_result(self) -> Any:
+        """What it returns this time, if it returns something."""
+        return self._result if self._results is None else next(self._results, self._result)
+
+    async def act(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> R:
         if self._error is not None:
             raise self._error
         if self._function is not None:
-            result: Any = self._function(*args, **kwargs)
-            return cast("R", await result if inspect.isawaitable(result) else result)
-        return cast("R", self._result if self._results is None else next(self._results, self._result))
+            result = self._function(*args, **kwargs)
+            result = await result if inspect.isawaitable(result) else result
+        return cast("R", result)
 
     def __str__(self) -> str:
         shown = "…" if self._expected is None else _shown(self._expected)
         return f"{self._kind} {self._name}({shown})"
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A call that a mock has taken, and what it returns for it."""
+
+    mock: Mock[Any]
+    result: Any
 
 
 class Mocks:
@@ -124,6 +135,7 @@ class Mocks:
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._mocks: dict[str, list[Mock[Any]]] = {}
+        self._taken: dict[object, Taken] = {}
         self.problem: UnexpectedCall | None = None
         """A call that nobody expected: it fails the test, whatever becomes of the workflow."""
 
@@ -138,12 +150,18 @@ class Mocks:
         self._mocks.setdefault(name, []).append(mock)
         return mock
 
-    def take(self, name: str, arguments: Arguments, instance_id: str) -> Mock[Any]:
-        """The first mock that takes the call, which notes it. Raises UnexpectedCall."""
+    def take(self, name: str, arguments: Arguments, instance_id: str, key: object) -> Taken:
+        """The first mock that takes the call, which notes it. Raises UnexpectedCall.
+
+        A call of the same `key` is the same call again, after a crash: it gets the same answer, and doesn't count.
+        """
+        if key in self._taken:
+            return self._taken[key]
         for mock in self._mocks[name]:
             if not mock.is_used_up and mock.fits(arguments):
                 mock.called.append(Call(*arguments, instance_id))
-                return mock
+                taken = self._taken[key] = Taken(mock, mock.next_result())
+                return taken
         declared = "".join(f"\n  {mock}{', used up' if mock.is_used_up else ''}" for mock in self._mocks[name])
         self.problem = UnexpectedCall(
             f"{self._kind} {name} was called by {instance_id!r} with ({_shown(arguments)}), which none of its mocks "

@@ -16,7 +16,7 @@ from perdure.clock import Micros
 from perdure.errors import PermanentError
 from perdure.model.retry import RetryPolicy
 from perdure.testing.tester.errors import UnexpectedCall
-from perdure.testing.tester.mocks import Mock, Mocks
+from perdure.testing.tester.mocks import Mocks, Taken
 from perdure.worker.lifespan import entered_lifespan
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
@@ -76,8 +76,9 @@ class StandIns:
 
     async def _play_activity(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         context = activity_context()
-        mock = _permanently(lambda: self.activities.take(name, (args, kwargs), context.instance_id))
-        return await self._act(mock, args, kwargs)
+        key = (context._task.activity_key, context.attempt)
+        taken = _permanently(lambda: self.activities.take(name, (args, kwargs), context.instance_id, key))
+        return await self._act(taken, args, kwargs)
 
     async def _play_sub_workflow(
         self, name: str, ctx: Context, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -92,15 +93,16 @@ class StandIns:
     async def _play(self, key: str) -> None:
         played = self._played[key]
         try:
-            mock = self.sub_workflows.take(played.name, (played.args, played.kwargs), activity_context().instance_id)
-            played.result = await self._act(mock, played.args, played.kwargs)
+            instance_id = activity_context().instance_id
+            taken = self.sub_workflows.take(played.name, (played.args, played.kwargs), instance_id, key)
+            played.result = await self._act(taken, played.args, played.kwargs)
         except Exception as error:
             played.error = error
 
-    async def _act(self, mock: Mock[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if mock.delay:
-            await self.park(activity_context()._task.activity_key, mock.delay)
-        return await mock.act(args, kwargs)
+    async def _act(self, taken: Taken, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if taken.mock.delay:
+            await self.park(activity_context()._task.activity_key, taken.mock.delay)
+        return await taken.mock.act(args, kwargs, taken.result)
 
 
 class _Played:
@@ -118,7 +120,7 @@ def _play_of(play: Callable[[str], Awaitable[None]]) -> Activity[..., Any]:
     return Activity(play, name=_PLAY).with_options(retry=RetryPolicy(max_attempts=1))
 
 
-def _permanently(take: Callable[[], Mock[Any]]) -> Mock[Any]:
+def _permanently(take: Callable[[], Taken]) -> Taken:
     """No attempt after this one would find a mock either."""
     try:
         return take()

@@ -51,6 +51,8 @@ class WatchedStore(MemoryStore):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock=clock)
         self.changed = asyncio.Event()
+        self.is_between_workers = False
+        """One has crashed and the next one hasn't begun: what is due isn't forgotten, and time stands still."""
 
     def commit(self, transition: Transition[O]) -> O:
         try:
@@ -66,7 +68,9 @@ class WatchedStore(MemoryStore):
 
     def look(self, parked: Container[int]) -> Look:
         """`parked` are keys of activities that do nothing but wait for the clock."""
-        return self.locked(lambda tables, now: _look(tables, now, parked))
+        found = self.locked(lambda tables, now: _look(tables, now, parked))
+        found.is_busy = found.is_busy or self.is_between_workers
+        return found
 
     def time_passed(self) -> None:
         """Workers look for what is due; who waits for an answer does so in real time, of which little has passed."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
+import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -24,9 +26,11 @@ from perdure.model.transition import Created, CreateInstance, Existing
 from perdure.orchestrator import Orchestrator, WorkerSettings
 from perdure.testing.tester.clock import VirtualClock
 from perdure.testing.tester.driver import Callback, Driver
+from perdure.testing.tester.errors import NonDeterministicCall, WorkflowBlocked
 from perdure.testing.tester.mocks import Mock
 from perdure.testing.tester.standing_in import StandIns
 from perdure.testing.tester.store import Look, WatchedStore
+from perdure.worker.guard import Use
 from perdure.worker.worker import Worker
 from perdure.workflows.definition import Workflow, workflow_of
 
@@ -36,6 +40,9 @@ R = TypeVar("R")
 _LEASE = timedelta(days=200 * 365)  # the clock goes months ahead while the worker's heartbeats take real time
 _LONGEST = timedelta(days=100 * 365)
 _MOST_SHOWN = 10
+_LOOKS = 3
+_LOOK_SECONDS = 0.3
+"""Of real time, in which a client looks whether the answer that it waits for had been given before."""
 
 
 class _TesterWorker(Worker):
@@ -60,6 +67,7 @@ class WorkflowTester(Orchestrator):
 
     `on_activity` and `on_sub_workflow` put mocks in the places of real ones, before the first workflow is started. What
     isn't mocked runs for real, in real time. With `lifespan=False` the App's lifespan isn't entered; its activities are mocked then.
+    Workflow code that reads a clock or the like is warned of (`guard="raise"` or "off" are the other ways).
     A test that waits for what won't happen fails with WorkflowBlocked, which says where each workflow hangs.
     Leaving the block checks the expectations of all mocks.
     """
@@ -82,6 +90,7 @@ class WorkflowTester(Orchestrator):
         self._watched = WatchedStore(self._virtual)
         self._stand_ins = StandIns(app, uses_lifespan=lifespan)
         self.was_entered = False
+        self._entered_in = contextvars.copy_context()
         self._has_begun = False
         self._listeners: list[Callable[[str], Any]] = []
         self._driver = Driver(
@@ -94,8 +103,9 @@ class WorkflowTester(Orchestrator):
             saw_sub_workflow=self._tell_of_sub_workflow,
         )
         self._stand_ins.park = self._driver.park
-        self._unfinished = _Unfinished()
+        self._heard = _Heard()
         settings.setdefault("lease", _LEASE)
+        settings.setdefault("guard", "warn")
         settings.setdefault("name", "tester")
         super().__init__(MemoryBackend(self._watched), app, clock=self._virtual, **settings)
 
@@ -181,8 +191,9 @@ class WorkflowTester(Orchestrator):
 
     async def __aenter__(self) -> Self:
         self.was_entered = True
+        self._entered_in = contextvars.copy_context()
         await super(Orchestrator, self).__aenter__()
-        logging.getLogger("perdure.workflow").addFilter(self._unfinished)
+        logging.getLogger("perdure.workflow").addFilter(self._heard)
         return self
 
     async def __aexit__(
@@ -193,7 +204,7 @@ class WorkflowTester(Orchestrator):
             if self._has_begun:
                 await self._worker.stop(at_once=True)
         finally:
-            logging.getLogger("perdure.workflow").removeFilter(self._unfinished)
+            logging.getLogger("perdure.workflow").removeFilter(self._heard)
             await super(Orchestrator, self).__aexit__(kind, error, traceback)
         if error is None:
             self._check()
@@ -214,7 +225,14 @@ class WorkflowTester(Orchestrator):
         task = asyncio.ensure_future(asking)
         task.add_done_callback(lambda _: self._watched.changed.set())
         try:
-            await self._driver.move_until(lambda: task.done() or None)
+            for looks_left in reversed(range(_LOOKS)):
+                try:
+                    await self._driver.move_until(lambda: task.done() or None)
+                    break
+                except WorkflowBlocked:
+                    if not looks_left:
+                        raise
+                    await asyncio.wait((task,), timeout=_LOOK_SECONDS)
             return await task
         finally:
             task.cancel()
@@ -245,7 +263,11 @@ class WorkflowTester(Orchestrator):
         if self._has_begun:
             return
         self._has_begun = True
-        await self._worker.__aenter__()
+        await self._begin_worker()
+
+    async def _begin_worker(self) -> None:
+        """Activities begin with the context variables that are set where the tester is entered, as in an Orchestrator."""
+        await asyncio.get_running_loop().create_task(self._worker.__aenter__(), context=self._entered_in)
 
     async def _keep_house(self) -> None:
         await self.backend.housekeep()
@@ -254,9 +276,16 @@ class WorkflowTester(Orchestrator):
         """Raise what has failed the test."""
         self._check_worker()
         self._stand_ins.check()
-        said, self._unfinished.said = self._unfinished.said, None
-        if said is not None:
-            raise AssertionError(said)
+        uses, self._heard.uses = self._heard.uses, []
+        for use in uses:
+            self._found(use)
+        unfinished, self._heard.unfinished = self._heard.unfinished, None
+        if unfinished is not None:
+            raise AssertionError(unfinished)
+
+    def _found(self, use: Use) -> None:
+        """The guard has seen something."""
+        warnings.warn_explicit(str(use), NonDeterministicCall, use.file, use.line)
 
     def _tell_of_sub_workflow(self, instance_id: str) -> None:
         for callback in self._listeners:
@@ -278,16 +307,20 @@ class WorkflowTester(Orchestrator):
         return "\n".join(lines)
 
 
-class _Unfinished(logging.Filter):
-    """Hears when a workflow ended that left activities behind, of which their owner mostly knows nothing (W10)."""
+class _Heard(logging.Filter):
+    """Hears what the log says: of activities that a workflow left behind, of which its owner mostly knows nothing (W10), and of the guard."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: str | None = None
+        self.unfinished: str | None = None
+        self.uses: list[Use] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "unfinished_activities", None):
-            self.said = record.getMessage()
+            self.unfinished = record.getMessage()
+        use: Use | None = getattr(record, "guarded_use", None)
+        if use is not None:
+            self.uses.append(use)
         return True
 
 
