@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -189,3 +190,21 @@ async def test_c1_the_signal_of_a_start_is_there_at_the_first_step(store_url: st
 
     async with Orchestrator(store_url, App(workflows=[looks])) as perdure:
         assert await perdure.run(looks.with_options(start_signal=word("here"))) == "HERE"
+
+
+async def test_what_the_first_step_is_told_of_its_start_is_what_replay_is_told(store_url: str) -> None:
+    """W2: the first step runs ahead of the store."""
+
+    async def echo(text: str) -> str:
+        return text
+
+    @workflow
+    async def tells(ctx: Context) -> str:
+        return await ctx.execute_activity(echo, f"{ctx.info.created_at} {ctx.info.deadline_at}")
+
+    async with Orchestrator(store_url, App(workflows=[tells], activities=[echo]), cache_size=0) as perdure:
+        handle = await perdure.start(tells.with_options(timeout=timedelta(hours=1)))
+        told = await handle.result(timeout=20)
+        info = await handle.info()
+
+    assert told == f"{info.created_at} {info.deadline_at}"

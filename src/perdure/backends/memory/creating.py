@@ -14,9 +14,15 @@ from perdure.model.transition import Administered, CreateInstance, NotRemoved, R
 
 
 def insert(
-    tables: Tables, start: CreateInstance | StartSubWorkflow, now: Micros, *, parent: Parent | None
+    tables: Tables,
+    start: CreateInstance | StartSubWorkflow,
+    now: Micros,
+    *,
+    parent: Parent | None,
+    created_at: Micros | None = None,
 ) -> InstanceRow:
     """The row of a new instance, whose id is free; not placed in a line yet."""
+    created_at = now if created_at is None else created_at
     row = InstanceRow(
         key=tables.draw_instance_key(None, now),
         instance_id=start.instance_id,
@@ -30,9 +36,9 @@ def insert(
         priority=start.priority,
         version=start.version,
         tags=start.tags or NOTHING,
-        created_at=now,
+        created_at=created_at,
         updated_at=now,
-        deadline_at=deadline_at(now, start.start_delay, start.timeout),
+        deadline_at=deadline_at(created_at, start.start_delay, start.timeout),
         parent=parent,
         parent_close=start.parent_close if isinstance(start, StartSubWorkflow) else ParentClose.ABANDON,
         started=begun(start, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perdure.backends.beginnings import created_at
 from perdure.backends.endings import MESSAGES_KEPT, outcome_is_result
 from perdure.backends.event_rows import encode_events
 from perdure.backends.memory.appending import append, arrived, has_seen, remember
@@ -34,13 +35,20 @@ def create_instance(tables: Tables, transition: CreateInstance, now: Micros) -> 
         tables.place_instance(new, now)
         return Created(instance_key=new.key, execution_id=new.execution_id)
     encoded = encode_events(step.checkpoint.events)  # the last thing that can fail
-    return _take_step(tables, _begin(tables, row, transition, now), worker, step, encoded, now)
+    new = _begin(tables, row, transition, now, created_at(step, now))
+    return _take_step(tables, new, worker, step, encoded, now)
 
 
-def _begin(tables: Tables, former: InstanceRow | None, transition: CreateInstance, now: Micros) -> InstanceRow:
+def _begin(
+    tables: Tables,
+    former: InstanceRow | None,
+    transition: CreateInstance,
+    now: Micros,
+    began_at: Micros | None = None,
+) -> InstanceRow:
     if former is not None:
         remove_instance(tables, former)
-    return insert(tables, transition, now, parent=None)
+    return insert(tables, transition, now, parent=None, created_at=began_at)
 
 
 def _take_step(

@@ -8,6 +8,7 @@ from perdure.backends.beginnings import begun
 from perdure.backends.endings import deadline_at
 from perdure.backends.rows import STATES, InstanceRow, encode
 from perdure.backends.unit.unit import Unit
+from perdure.clock import Micros
 from perdure.model.checkpoint import StartSubWorkflow
 from perdure.model.event import ExecutionStarted
 from perdure.model.instance import Parent
@@ -34,9 +35,9 @@ def insert(
     return row
 
 
-def insert_begun(unit: Unit, start: CreateInstance, worker_key: int | None) -> InstanceRow:
+def insert_begun(unit: Unit, start: CreateInstance, worker_key: int | None, created_at: Micros) -> InstanceRow:
     """The row of a new instance, whose id is free, and whose first step is taken already: in that worker's hands."""
-    row = _row(unit, start, start.request_id)
+    row = _row(unit, start, start.request_id, created_at=created_at)
     if worker_key is not None:
         row.worker, row.token = worker_key, unit.draw_token()
     unit.add_instance(row)
@@ -44,9 +45,14 @@ def insert_begun(unit: Unit, start: CreateInstance, worker_key: int | None) -> I
 
 
 def _row(
-    unit: Unit, start: CreateInstance | StartSubWorkflow, request_id: bytes, key: int | None = None
+    unit: Unit,
+    start: CreateInstance | StartSubWorkflow,
+    request_id: bytes,
+    key: int | None = None,
+    created_at: Micros | None = None,
 ) -> InstanceRow:
     now = unit.now
+    created_at = now if created_at is None else created_at
     # By place: keywords would cost a struct of this size four times as much.
     row = InstanceRow(
         unit.keys.draw(now) if key is None else key,
@@ -56,10 +62,10 @@ def _row(
         start.queue,
         start.priority,
         start.version,
-        now,  # created_at
+        created_at,
         now,  # updated_at
         now,  # began_at
-        None if start.timeout is None else deadline_at(now, start.start_delay, start.timeout),
+        None if start.timeout is None else deadline_at(created_at, start.start_delay, start.timeout),
         request_id,
         start.digest,
         None,  # wake_at

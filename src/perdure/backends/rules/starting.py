@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perdure.backends.beginnings import created_at
 from perdure.backends.endings import outcome_is_result
 from perdure.backends.rows import STATES, InstanceRow
 from perdure.backends.rules.appending import append, arrived
@@ -32,7 +33,8 @@ def create_instance(unit: Unit, transition: CreateInstance) -> Created | Existin
 
 def _take_step(unit: Unit, transition: CreateInstance, step: FirstStep) -> Created:
     is_held = step.checkpoint.closing is None and not step.release
-    row = insert_begun(unit, transition, step.offer.worker_key if is_held and step.offer is not None else None)
+    worker_key = step.offer.worker_key if is_held and step.offer is not None else None
+    row = insert_begun(unit, transition, worker_key, created_at(step, unit.now))
     first = write_checkpoint(unit, row, step)
     return Created(instance_key=row.key, execution_id=transition.execution_id, token=row.token or 0, first=first)
 

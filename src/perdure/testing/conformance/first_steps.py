@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from perdure.clock import to_micros
 from perdure.model.event import CarriedSignal, ExecutionStarted
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import State
@@ -43,6 +44,7 @@ class FirstSteps:
         assert isinstance(history[0].event, ExecutionStarted)
         assert history[0].event.at == builders.STEPPED_AT
         instance = await store.backend.read_instance("order-1")
+        assert to_micros(instance.created_at) == builders.STEPPED_AT  # as workflow code was told
         assert (instance.history_length, instance.history_bytes) == (3, created.first.events_bytes)
         assert instance.execution_id == created.execution_id.hex() == request.execution_id.hex()
         assert await store.backend.read_arguments("order-1") == b"[1]"
