@@ -72,7 +72,7 @@ def test_options_come_from_the_query_and_from_keywords_which_go_before(tmp_path:
         ("sqlite:///a.db?migrate", {}, "what follows the"),
         ("sqlite:///a.db?migrate=1&migrate=0", {}, "migrate twice"),
         ("memory://name/more", {}, "nothing after it"),
-        ("memory://name", {"migrate": False}, "no option migrate; it takes none"),
+        ("memory://name", {"migrate": False}, "no option migrate; there are blob_threshold"),
         ("http://[half", {}, "is no store's URL"),
         (Path("orders.db"), {}, "must be|is a str"),
     ],

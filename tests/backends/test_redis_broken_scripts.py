@@ -149,11 +149,20 @@ async def _lives(store: StoreUnderTest, worker: PlayedWorker) -> None:
     await insist(lambda: store.backend.commit(Terminate(instance_id=HERE[0])))
 
 
+async def _leaves_some(store: StoreUnderTest, worker: PlayedWorker) -> None:
+    """A claim looks at more instances than it takes."""
+    await insist(lambda: store.backend.commit(builders.create(HERE[1])))
+    await insist(lambda: store.backend.commit(builders.create(HERE[2])))
+    await insist(lambda: worker.claim_workflow_tasks(1))
+    await store.advance(2)
+    await insist(worker.claim_workflow_tasks)
+
+
 SCRIPTS: dict[str, tuple[Script, Act]] = {
     "COMMIT": (scripts.COMMIT, _steps),
     "PROMOTE": (scripts.PROMOTE, _lives),
     "RESERVE": (scripts.RESERVE, _lives),
-    "RESTORE": (scripts.RESTORE, _lives),
+    "RESTORE": (scripts.RESTORE, _leaves_some),
     "TAKE_PERMITS": (scripts.TAKE_PERMITS, _lives),
     "RETURN_PERMITS": (scripts.RETURN_PERMITS, _lives),
 }

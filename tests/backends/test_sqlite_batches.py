@@ -48,8 +48,8 @@ async def test_a_batch_is_bounded_in_number_and_bytes(store: StoreUnderTest) -> 
     await asyncio.gather(*(store.create(f"order-{number}") for number in range(2500)))
     assert commits(store) - before == 3
     before = commits(store)
-    large = builders.signal(payload=b"x" * 1_000_000)
-    await asyncio.gather(*(store.backend.commit(builders.append_signal("order-1", event=large)) for _ in range(30)))
+    large = [builders.signal(payload=bytes([number + 65]) * 1_000_000) for number in range(30)]
+    await asyncio.gather(*(store.backend.commit(builders.append_signal("order-1", event=event)) for event in large))
     assert commits(store) - before == 4
     before = commits(store)
     start = builders.started(arguments=b"1" * 1_000_000)

@@ -26,7 +26,7 @@ def check_indexes(tables: Tables, now: Micros) -> None:
         assert set(worker.activities) == {key for key, row in tables.activities.items() if row.worker is worker}
         assert set(worker.told) == {key for key, row in worker.activities.items() if row.cancel_requested}
     assert all((row.token is None) == (row.worker is None) for row in rows)
-    assert all((row.token is None) == (row.worker is None) for row in tables.activities.values())
+    assert all((row.token is None) == (row.worker is None) or row.is_open for row in tables.activities.values())
     check_activities(tables)
 
 
@@ -38,7 +38,11 @@ def check_activities(tables: Tables) -> None:
     }
     assert of_instances == tables.activities
     assert all(row.worker is not None for row in tables.activities.values() if not row.is_waited_for)
-    free = {key for key, row in tables.activities.items() if row.worker is None and not row.instance.suspended}
+    free = {
+        key
+        for key, row in tables.activities.items()
+        if row.worker is None and not row.is_open and not row.instance.suspended
+    }
     assert free == {key for key, row in tables.activities.items() if row.line is not None}
     lines = [line for some in tables.activity_lines.values() for line in some.values()]
     assert sum(len(line) for line in lines) == len(free)
