@@ -51,8 +51,8 @@ def tokens_that_repeat(patch: Patch) -> None:
     """A counter that begins anew with each failover, say."""
     made = tables.Tables.__init__
 
-    def init(self: Any, random_token: Callable[[], int]) -> None:
-        made(self, lambda: random_token() % 2)
+    def init(self: Any, random_token: Callable[[], int], *others: Any) -> None:
+        made(self, lambda: random_token() % 2, *others)
 
     patch.setattr(tables.Tables, "__init__", init)
 

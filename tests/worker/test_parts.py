@@ -82,6 +82,16 @@ async def test_pauses_grow_with_jitter_and_stay_bounded(
     assert [record.message.split(",")[0] for record in caplog.records] == ["asking failed", "asking works again"]
 
 
+async def test_what_fails_now_and_then_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    backoff = Backoff(LOG, "asking")
+    with caplog.at_level(logging.DEBUG, LOG.name):
+        for _ in range(50):
+            backoff.failed(StoreUnavailable("a part of it is away"))
+            backoff.worked()
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2 + ["DEBUG"] * 98
+
+
 async def test_many_who_fail_at_one_moment_wait_no_longer_than_one(loop_time: list[float]) -> None:
     backoff = Backoff(LOG, "asking")
 

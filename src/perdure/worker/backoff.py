@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 2.0
+_QUIET_SECONDS = 10.0
 
 HOPELESS = (StoreSealed, SchemaMismatch)
 """No waiting helps: the worker ends with these."""
@@ -22,7 +23,7 @@ HOPELESS = (StoreSealed, SchemaMismatch)
 class Backoff:
     """Growing pauses with jitter. The first failure of a row is logged, and that it is over; the rest isn't.
 
-    A pause is as long as the row of failures so far, not longer for their number: hundreds may fail at one moment.
+    Rows that follow closely are told of for debugging alone: a part of a store may be away for long. A pause is as long as the row of failures so far, not longer for their number: hundreds may fail at one moment.
     """
 
     def __init__(self, logger: logging.Logger, what: str) -> None:
@@ -30,6 +31,8 @@ class Backoff:
         self._what = what
         self._failures = 0
         self._failing_since = 0.0
+        self._warned_at = float("-inf")
+        self._level = logging.WARNING
         self._dice = new_dice()
 
     def failed(self, problem: BaseException) -> float:
@@ -37,9 +40,11 @@ class Backoff:
         now = asyncio.get_running_loop().time()
         if self._failures == 0:
             self._failing_since = now
-            self._logger.warning(
-                "%s failed, trying again until it works: %s: %s", self._what, type(problem).__name__, problem
-            )
+            self._level = logging.WARNING if now - self._warned_at >= _QUIET_SECONDS else logging.DEBUG
+            if self._level == logging.WARNING:
+                self._warned_at = now
+            kind = type(problem).__name__
+            self._logger.log(self._level, "%s failed, trying again until it works: %s: %s", self._what, kind, problem)
         self._failures += 1
         longest = min(max(now - self._failing_since, _FIRST_SECONDS), _LONGEST_SECONDS)
         return longest * self._dice.uniform(0.5, 1.0)
@@ -47,7 +52,7 @@ class Backoff:
     def worked(self) -> None:
         """Note a success."""
         if self._failures:
-            self._logger.warning("%s works again, after %d failures", self._what, self._failures)
+            self._logger.log(self._level, "%s works again, after %d failures", self._what, self._failures)
             self._failures = 0
 
 

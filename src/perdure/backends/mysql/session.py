@@ -62,7 +62,11 @@ async def connected(address: Address, seconds: float) -> Connection:
             client_flag=MULTI_STATEMENTS | FOUND_ROWS,
             connect_timeout=max(1, int(seconds)),
         )
-        await send(made, _SET.encode())
+        try:
+            await send(made, _SET.encode())
+        except BaseException:
+            made.close()
+            raise
     return made
 
 
