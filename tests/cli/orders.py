@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from perdure.activities.definition import activity
 from perdure.app import App
@@ -40,12 +41,19 @@ async def failing(ctx: Context) -> None:
     raise ValueError("no \x1b[31mred\x1b[0m text")
 
 
+@workflow
+async def watching(ctx: Context) -> float:
+    return time.time()
+
+
 class Holder:
     app = App(workflows=[echo])
 
 
 app = App(
-    workflows=[echo, waiting, failing], activities=[shout, wait_for_ever], codecs=[Compression(threshold_bytes=64)]
+    workflows=[echo, waiting, failing, watching],
+    activities=[shout, wait_for_ever],
+    codecs=[Compression(threshold_bytes=64)],
 )
 secretive = App(workflows=[echo], activities=[shout], codecs=[Encryption({"2026": bytes(32)}, "2026")])
 no_app = 3

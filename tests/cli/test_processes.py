@@ -18,7 +18,7 @@ import pytest
 from perdure.app import App
 from perdure.client.client import Client
 from perdure.moving import copy_store
-from tests.cli.orders import app, echo
+from tests.cli.orders import app, echo, watching
 
 ROOT = Path(__file__).parents[2]
 BEGUN = re.compile(r"^Worker \S*:(\d+):\S* runs", re.MULTILINE)
@@ -123,6 +123,17 @@ def test_k3_a_process_that_was_killed_is_started_again(url: str) -> None:
         running.process.terminate()
 
         assert running.end() == 0
+
+
+def test_w3_a_worker_with_a_guard_names_what_is_not_deterministic(url: str) -> None:
+    async def run_one() -> None:
+        async with Client(url, app) as client:
+            await client.run(watching)
+
+    with command(url, "--guard", "warn") as running:
+        running.workers(1)
+        asyncio.run(run_one())
+        running.wait_until(lambda said: "watching uses time.time in a workflow, which replay can't repeat" in said)
 
 
 def test_a_worker_can_run_one_kind_alone_and_certain_versions(url: str) -> None:

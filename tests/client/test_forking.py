@@ -322,3 +322,18 @@ class TestRewind:
             await running.rewind()
         with pytest.raises(ConfigurationError, match="fork it instead"):
             await done.rewind()
+
+
+async def test_what_is_begun_again_goes_after_as_long_as_its_workflow_says(store_url: str) -> None:
+    steps, kept_for = Steps(), timedelta(days=3)
+    app = App(workflows=[signalled], activities=[steps], retention=kept_for)
+    async with Orchestrator(store_url, app) as perdure:
+        handle = await perdure.start(signalled.with_options(start_signal=word("a")))
+        await handle.result()
+
+        fork = await handle.fork(at_event=0)
+        await fork.result()
+
+        info = await fork.info()
+        assert info.ended_at is not None
+        assert info.remove_at == info.ended_at + kept_for

@@ -52,6 +52,11 @@ def perdure() -> None:
 @click.option("--cache-size", type=click.IntRange(0), help="Executions kept in memory by each process.")
 @click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="What running activities get at a stop.")
 @click.option(
+    "--guard",
+    type=click.Choice(["off", "warn", "raise"]),
+    help="What to do about workflow code that isn't deterministic.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 def worker(app_target: str, store: str | None, processes: int, **options: Any) -> None:

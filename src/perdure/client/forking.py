@@ -28,6 +28,7 @@ from perdure.model.event import (
 )
 from perdure.model.instance import Instance, State
 from perdure.model.options import IfExists, WorkflowOptions
+from perdure.model.retention import chosen
 from perdure.model.transition import Created, CreateInstance, Existing, FirstStep
 from perdure.serialization.saved import SavedHistory, task_of
 
@@ -120,6 +121,7 @@ def _beginning(source: Source, app: App | None, instance_id: str, if_exists: IfE
     if started is None:
         raise ConfigurationError(f"instance {instance.instance_id!r} never began: start it anew")
     checkpoint = _checkpoint(history, source.length, app) if source.length else None
+    definition = app.workflows.get(history.workflow)
     return CreateInstance(
         request_id=random_id(),
         instance_id=instance_id,
@@ -131,6 +133,7 @@ def _beginning(source: Source, app: App | None, instance_id: str, if_exists: IfE
         priority=instance.priority,
         version=instance.version,
         tags=instance.tags,
+        retention=chosen(None if definition is None else definition.options.retention, app.retention),
         if_exists=if_exists,
         first_step=None if checkpoint is None else FirstStep(checkpoint=checkpoint, offer=None, release=True),
     )
