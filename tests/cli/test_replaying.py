@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.client.client import Client
 from tests.cli.conftest import Call
 from tests.replay.filling import fill
 
@@ -144,3 +145,43 @@ class TestDebug:
 
         assert result.exit_code == 2
         assert "whose code?" in result.stderr
+
+
+class TestGoingBack:
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        url = f"sqlite:///{tmp_path / 'orders.db'}"
+        asyncio.run(fill(url, 6))
+        return url
+
+    def test_a_fork_begins_beside_the_instance(self, call: Call) -> None:
+        forked = call("fork", "far-00001", "--at", "2", "--new-id", "far-again", "--app", SAME)
+
+        assert (forked.exit_code, forked.stdout) == (0, "far-again\n")
+        assert '"instance_id":"far-again"' in call("list", "--json", "--id-prefix", "far-again").stdout.replace(" ", "")
+
+    def test_what_is_running_is_not_rewound(self, call: Call) -> None:
+        result = call("rewind", "far-00001", "--app", SAME)
+
+        assert result.exit_code == 1
+        assert "still running: terminate it first, or fork it" in result.stderr
+
+    def test_an_instance_that_has_ended_without_a_result_is_taken_back(self, call: Call, url: str) -> None:
+        call("fork", "far-00002", "--at", "2", "--new-id", "to-be-ended", "--app", SAME)
+        asyncio.run(_terminate(url, "to-be-ended"))
+
+        result = call("rewind", "to-be-ended", "--app", SAME)
+
+        assert (result.exit_code, result.stdout) == (0, "to-be-ended goes on from there.\n")
+        assert '"state":"running"' in call("list", "--json", "--id-prefix", "to-be").stdout.replace(" ", "").lower()
+
+    def test_without_the_code_it_says_what_is_missing(self, call: Call) -> None:
+        result = call("fork", "far-00001", "--at", "2")
+
+        assert result.exit_code == 2
+        assert "--app module:app" in result.stderr
+
+
+async def _terminate(url: str, instance_id: str) -> None:
+    async with Client(url) as client:
+        await client.terminate(instance_id)

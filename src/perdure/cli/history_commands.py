@@ -89,4 +89,43 @@ def debug(instance: str, at_event: int, store: str | None, app_target: str | Non
     replaying.debug(store, instance, at_event, app_target=app_target)
 
 
-ALL = (replay, history, diff, debug)
+@click.command()
+@click.argument("instance_id", metavar="ID")
+@click.option(
+    "--at", "at_event", metavar="N", type=click.IntRange(0), required=True, help="Keep the history up to this event."
+)
+@click.option("--new-id", metavar="ID", help="Of the new instance; else one is drawn.")
+@store_option
+@app_option
+def fork(instance_id: str, at_event: int, new_id: str | None, store: str | None, app_target: str | None) -> None:
+    """Start another instance that begins with the history of this one, up to event N; prints its id.
+
+    It goes on from there with the code of the App that its workers have, beside this one.
+    """
+    from perdure.cli import replaying
+
+    replaying.fork(store, instance_id, at_event, new_id, app_target=app_target)
+
+
+@click.command()
+@click.argument("instance_id", metavar="ID")
+@click.option(
+    "--at",
+    "at_event",
+    metavar="N",
+    type=click.IntRange(0),
+    help="To this event; else to before the one that led to the end.",
+)
+@store_option
+@app_option
+def rewind(instance_id: str, at_event: int | None, store: str | None, app_target: str | None) -> None:
+    """Take an instance that ended without a result back to an event, and let it go on from there.
+
+    What came later is forgotten, but for signals: `perdure history export` keeps it.
+    """
+    from perdure.cli import replaying
+
+    replaying.rewind(store, instance_id, at_event, app_target=app_target)
+
+
+ALL = (replay, history, diff, debug, fork, rewind)

@@ -1,4 +1,4 @@
-"""`replay`, `history export`, `diff` and `debug`: where histories come from, and how what is found is written."""
+"""`replay`, `history export`, `diff`, `debug`, `fork` and `rewind`: where histories come from, and how what is found is written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from perdure.app import App
 from perdure.cli.loading import load_app
 from perdure.cli.looking import opened, print_json
 from perdure.cli.progress import OnProgress, progress
@@ -69,6 +70,29 @@ async def _replay_store(
 ) -> ReplayReport:
     async with opened(store) as backend:
         return await replayer.replay_store(backend, on_progress=on_progress, **filters)
+
+
+def fork(store: str | None, instance_id: str, at_event: int, new_id: str | None, *, app_target: str | None) -> None:
+    async def begin() -> str:
+        async with opened(store) as backend, Client(backend, _app(app_target)) as client:
+            return (await client.fork(instance_id, at_event=at_event, new_id=new_id)).instance_id
+
+    click.echo(printable(asyncio.run(begin())))
+
+
+def rewind(store: str | None, instance_id: str, at_event: int | None, *, app_target: str | None) -> None:
+    async def begin() -> None:
+        async with opened(store) as backend, Client(backend, _app(app_target)) as client:
+            await client.rewind(instance_id, at_event=at_event)
+
+    asyncio.run(begin())
+    click.echo(f"{printable(instance_id)} goes on from there.")
+
+
+def _app(target: str | None) -> App:
+    if target is None:
+        raise ConfigurationError("to go back, the code is needed: --app module:app, or PERDURE_APP")
+    return load_app(target)
 
 
 async def _read(store: str | None, instance_id: str, execution: str | None = None) -> SavedHistory:
