@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from scripts.servers import processes, programs
 from scripts.servers.processes import Node
 
 BUS = 10_000  # the nodes of a cluster talk to each other at the port that is so much higher
+
+FSYNC = "PERDURE_SERVICES_APPENDFSYNC"
+"""What else than everysec: with that a server that is killed may lose what it answered while an fsync was under way."""
 
 
 class Redis:
@@ -96,7 +100,7 @@ def _command(program: Path, node: Node) -> list[str]:
         "bind": "127.0.0.1",
         "dir": str(node.data),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": os.environ.get(FSYNC, "everysec"),
         "maxmemory-policy": "noeviction",
     }
     return [str(program), *(word for name, value in settings.items() for word in (f"--{name}", value))]

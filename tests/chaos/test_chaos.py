@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.servers import Services
+from scripts.servers import Services, redis
 from tests import stores
 from tests.chaos.fleet import LockedFile, Server
 from tests.chaos.run import Plan, run
@@ -62,7 +62,8 @@ def place_of(name: str, folder: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(params=stores.as_parameters(stores.SHARED))
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv(redis.FSYNC, "always")  # it is killed where its settings promise durability
     with place_of(request.param, tmp_path) as place:
         yield place
 

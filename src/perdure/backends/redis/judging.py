@@ -80,8 +80,8 @@ def _what_can_be_lost(settings: Settings) -> str | None:
         )
     if settings.get("appendfsync") == "everysec":
         return (
-            "appendfsync is everysec: what was acknowledged in the last second may be lost when the server's machine dies (not "
-            "when its process does). Set appendfsync always if that can't be borne."
+            "appendfsync is everysec: what was acknowledged in the last second may be lost when the server's machine dies, or "
+            "its process while the disk is slow. Set appendfsync always if that can't be borne."
         )
     return None
 
