@@ -262,3 +262,20 @@ async def test_a_test_may_end_while_deliveries_are_held_back() -> None:
         await tester.start(side_by_side)
 
     await shuffle_deliveries(app, scenario, runs=3)
+
+
+@workflow
+async def copies(ctx: Context, size: int) -> str:
+    return await ctx.execute_activity(repeat, size)
+
+
+@activity(idempotent=True)
+async def repeat(size: int) -> str:
+    return "x" * size
+
+
+async def test_large_payloads_change_nothing() -> None:
+    async def scenario(tester: WorkflowTester) -> str:
+        return await tester.run(copies, 300_000)
+
+    await crash_anywhere(App(workflows=[copies], activities=[repeat]), scenario, processes=0)

@@ -43,9 +43,11 @@ def compare(history: SavedHistory, app: App) -> Divergence | None:
     return None
 
 
-def execution_of(history: SavedHistory, definition: Workflow[..., object], app: App) -> Execution:
+def execution_of(
+    history: SavedHistory, definition: Workflow[..., object], app: App, *, outlasts_end: bool = False
+) -> Execution:
     """Before its first event; whoever makes it closes it."""
-    return Execution(task_of(history), definition, app)
+    return Execution(task_of(history), definition, app, outlasts_end=outlasts_end)
 
 
 def _diverged(history: SavedHistory, execution: Execution, problem: NonDeterminismError, app: App) -> Divergence:

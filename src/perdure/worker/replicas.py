@@ -20,7 +20,7 @@ from typing import Any
 from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.backends.weight import whole
-from perdure.clock import Clock, to_micros
+from perdure.clock import Clock
 from perdure.engine.apart import InputApart
 from perdure.engine.execution import Execution
 from perdure.engine.limits import Limits
@@ -28,8 +28,8 @@ from perdure.errors import InstanceNotFound, PayloadTooLarge, StoreCorrupt, Stor
 from perdure.model.event import Event
 from perdure.model.instance import Instance
 from perdure.model.reply import LONGEST_ASKED, AskAgain, Query, Raised, Replied, Reply, Unreadable
-from perdure.model.task import WorkflowTask
 from perdure.serialization.failures import to_failure
+from perdure.serialization.saved import SavedHistory, task_of
 from perdure.worker.backoff import HOPELESS
 from perdure.workflows.definition import Workflow
 
@@ -200,7 +200,7 @@ class Replicas:
 
     async def _catch_up(self, replica: _Replica, instance: Instance, definition: Workflow[..., Any]) -> None:
         """Raises what makes an instance stuck, and StoreError."""
-        task = _task_of(instance)
+        task = task_of(SavedHistory.of(instance, instance.execution_id, ()))
         if replica.execution is not None and replica.execution.execution_id != task.execution_id:
             replica.close()
         for asks_for_inputs in (False, True):
@@ -280,24 +280,3 @@ class Replicas:
         if self._kept:
             wait = next(iter(self._kept.values())).expires_at - now
             self._expiry = asyncio.get_running_loop().call_later(wait, self._expire)
-
-
-def _task_of(instance: Instance) -> WorkflowTask:
-    """The instance as its worker would have it, without a lease."""
-    return WorkflowTask(
-        instance_key=0,
-        instance_id=instance.instance_id,
-        execution_id=bytes.fromhex(instance.execution_id),
-        workflow=instance.workflow,
-        queue=instance.queue,
-        priority=instance.priority,
-        version=instance.version,
-        parent=instance.parent,
-        token=0,
-        position=instance.history_length,
-        history_bytes=instance.history_bytes,
-        now=to_micros(instance.updated_at),
-        pending=(),
-        created_at=to_micros(instance.created_at),
-        deadline_at=None if instance.deadline_at is None else to_micros(instance.deadline_at),
-    )

@@ -17,7 +17,8 @@ from contextlib import redirect_stdout
 import msgspec
 
 from perdure.app import App
-from perdure.testing.crash.replaying import StoredExecution, problem_of_replay
+from perdure.serialization.saved import SavedHistory
+from perdure.testing.crash.replaying import problem_of_replay
 
 _LONGEST_SECONDS = 60
 
@@ -32,18 +33,18 @@ class Place(msgspec.Struct, frozen=True):
 
 class _Asked(msgspec.Struct, frozen=True):
     place: Place
-    executions: Sequence[StoredExecution]
+    histories: Sequence[str]
 
 
 class Elsewhere:
     """Processes that replay meanwhile. An App that isn't found in a module as one of its names can't be had there."""
 
-    def __init__(self, app: App, executions: Sequence[StoredExecution], *, count: int, seed: int) -> None:
+    def __init__(self, app: App, histories: Sequence[SavedHistory], *, count: int, seed: int) -> None:
         place = place_of(app)
         if place is None:
             self._processes = []
             return
-        asked = msgspec.json.encode(_Asked(place, executions))
+        asked = msgspec.json.encode(_Asked(place, [history.to_json().decode() for history in histories]))
         self._processes = [_begun(asked, hash_seed=1 + seed * count + number) for number in range(count)]
 
     def problems(self) -> list[str]:
@@ -116,7 +117,7 @@ def main() -> None:
     with redirect_stdout(sys.stderr):
         asked = msgspec.json.decode(sys.stdin.buffer.read(), type=_Asked)
         app = _load(asked.place)
-        found = [problem_of_replay(app, stored) for stored in asked.executions]
+        found = [problem_of_replay(app, SavedHistory.from_json(text.encode())) for text in asked.histories]
     sys.stdout.buffer.write(msgspec.json.encode([problem for problem in found if problem is not None]))
 
 

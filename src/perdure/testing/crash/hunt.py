@@ -78,7 +78,7 @@ class Hunt:
         if first.problem is not None:
             raise first.problem
         app = first.app
-        if app is None or not first.executions:
+        if app is None or not first.histories:
             raise TroubleFound("the test starts no workflow with the tester that it is given: nothing can go wrong")
         self._take_findings(first)
         is_whole = asked is None or asked.kind is Kind.NONE
@@ -101,7 +101,7 @@ class Hunt:
     def _elsewhere(self, app: App, first: Run) -> Elsewhere | None:
         if not isinstance(self._plan, Crashes) or not self._plan.processes:
             return None
-        return Elsewhere(app, first.executions, count=self._plan.processes, seed=self._plan.seed)
+        return Elsewhere(app, first.histories, count=self._plan.processes, seed=self._plan.seed)
 
     # --- looking
 

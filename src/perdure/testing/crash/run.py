@@ -14,7 +14,7 @@ from perdure.app import App
 from perdure.backends.memory.rows import InstanceRow
 from perdure.model.instance import State
 from perdure.model.task import ActivityTask
-from perdure.testing.crash.replaying import StoredExecution
+from perdure.serialization.saved import SavedHistory
 from perdure.testing.crash.trouble import Kind, Trouble
 
 
@@ -54,7 +54,7 @@ class Run:
         self.problem: BaseException | None = None
         """How the test failed."""
         self.ended: list[Ended] = []
-        self.executions: list[StoredExecution] = []
+        self.histories: list[SavedHistory] = []
         """Of the first tester's App."""
         self.calls: Counter[str] = Counter()
         """What workflows asked for."""

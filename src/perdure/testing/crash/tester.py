@@ -15,7 +15,8 @@ from perdure.backends.memory.tables import Tables
 from perdure.clock import Clock
 from perdure.errors import InstanceError
 from perdure.orchestrator import WorkerSettings
-from perdure.testing.crash.replaying import StoredExecution, is_left_waiting, problem_of_replay, stored_executions
+from perdure.serialization.saved import SavedHistory
+from perdure.testing.crash.replaying import histories_of, is_left_waiting, problem_of_replay
 from perdure.testing.crash.run import Ended, Run
 from perdure.testing.crash.trouble import Kind
 from perdure.testing.crash.wire import Gate, Wire
@@ -126,17 +127,17 @@ class TroubledTester(WorkflowTester):
             run.ended.append(Ended.of(row))
             if row.stuck_reason is not None:
                 run.findings.append(f"{row.workflow} was stuck: {row.stuck_reason}")
-        for stored in stored_executions(tables):
-            if stored.workflow not in app.workflows or stored.workflow in mocked:
+        for history in histories_of(tables):
+            if history.workflow not in app.workflows or history.workflow in mocked:
                 continue
             if app is run.app:
-                run.executions.append(stored)
-            run.calls.update(called_in(stored))
-            problem = problem_of_replay(app, stored)
+                run.histories.append(history)
+            run.calls.update(called_in(history))
+            problem = problem_of_replay(app, history)
             if problem is not None:
                 run.findings.append(problem)
-            elif run.is_cancelling and is_left_waiting(app, stored):
-                run.findings.append(f"{stored.workflow} was cancelled, and goes on: it swallowed the CancelledError")
+            elif run.is_cancelling and is_left_waiting(app, history):
+                run.findings.append(f"{history.workflow} was cancelled, and goes on: it swallowed the CancelledError")
 
 
 class _TroubledWorker(_TesterWorker):
@@ -201,9 +202,9 @@ def _running_roots(tables: Tables, now: int) -> list[str]:
     return [row.instance_id for row in tables.instances.values() if row.is_running and row.parent is None]
 
 
-def called_in(stored: StoredExecution) -> list[str]:
+def called_in(history: SavedHistory) -> list[str]:
     """What the execution asked for, by name."""
-    commands = (event for event in stored.events() if getattr(event, "number", None) is not None)
+    commands = (event for event in history.events if getattr(event, "number", None) is not None)
     return [
         f"{type(event).__name__} {getattr(event, 'name', '')}".strip()
         for event in commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Container
 from typing import TypeVar
 
@@ -49,7 +50,7 @@ class WatchedStore(MemoryStore):
     """`changed` is set by each transition, on the tester's event loop."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        super().__init__(clock=clock)
+        super().__init__(clock=clock, blob_threshold=sys.maxsize)  # payloads stay where those find them who look back
         self.changed = asyncio.Event()
         self.is_between_workers = False
         """One has crashed and the next one hasn't begun: what is due isn't forgotten, and time stands still."""
