@@ -106,3 +106,20 @@ async def test_a_step_and_a_start_ask_nothing_of_the_queues(machines: Machines) 
     for number in range(_STEPS):
         await worker.begin(f"another-{number}")
     assert machine.proxy.asked - before < 2.5 * _STEPS  # one asks whether the id is free
+
+
+async def test_a_claim_goes_before_what_would_stand_in_line_behind_its_tasks(machines: Machines) -> None:
+    """Else all that a busy worker does would come by claims from the first time on that its slots run out."""
+    store = under_test((await machines.start()).backend)
+    worker = await store.worker()
+    older, younger = await worker.begin("older"), await worker.begin("younger")
+    await worker.checkpoint(older.task, activities=(builders.activity(1),))  # offered to nobody
+
+    _, written, claimed = await asyncio.gather(
+        store.create("first"),  # may be handed over at once; the others go together, then
+        worker.checkpoint(younger.task, activities=(builders.activity(1),), offer=worker.offer()),
+        worker.claim_activities(1),
+    )
+
+    assert [task.instance_id for task in claimed] == ["older"]
+    assert [task.instance_id for task in written.activities] == ["younger"]

@@ -126,8 +126,10 @@ class Writer(CommitterThread[None]):
             return
         self._try_all([job for job in batch if _is_urgent(job)])
         batch = [job for job in batch if not _is_urgent(job)]
-        # What locks rows, or writes directly, takes a transaction of several round trips: the others don't wait for that.
-        self._try_all([job for job in batch if not _takes_long(job)])
+        # Claims first: what waits in line goes before what the others make ready, and would keep it from coming back with them.
+        self._try_all([job for job in batch if _claims(job)])
+        # What writes directly takes a transaction of several round trips: the others don't wait for that.
+        self._try_all([job for job in batch if not _claims(job) and not _takes_long(job)])
         self._try_all([job for job in batch if _takes_long(job)])
 
     def _try_all(self, jobs: list[Job]) -> None:
@@ -297,9 +299,12 @@ def _is_urgent(job: Job) -> bool:
     return type(job.work) is Chore and job.work.is_urgent
 
 
+def _claims(job: Job) -> bool:
+    return type(job.work) is ClaimTasks
+
+
 def _takes_long(job: Job) -> bool:
-    work = job.work
-    return type(work) is ClaimTasks or (type(work) is Chore and not work.is_brief)
+    return type(job.work) is Chore and not job.work.is_brief
 
 
 def _refuses(outcome: object) -> bool:
