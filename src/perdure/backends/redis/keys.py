@@ -49,7 +49,8 @@ Numbers inside binary fields and members are 8 bytes, the highest first, so that
     asked                        zset  ids of questions that nobody has taken yet
     settings:<kind>              hash  name -> value
     buckets                      hash  queue -> level and time
-    permits                      hash  queue -> a revision, drawn anew whenever activities of a limited queue are leased
+    permits                      hash  queue -> a revision, drawn anew whenever activities of a limited queue are leased, in a store
+                                       with one partition
 
 and in a store with several partitions
 
@@ -59,7 +60,7 @@ and in a store with several partitions
     received                     hash  message id -> sender's partition, answer
     received:due                 zset  message id, by the time until which it is kept
     away:<execution>:<id>        hash  ids of sub-workflows in other partitions -> 1 if they are known to be there
-    begun:<queue>                zset  of a limited queue, in the one partition that has its permits (and `buckets`, `permits`):
+    begun:<queue>                zset  of a limited queue, in the one partition that has its permits (and its `buckets`):
                                        activity key, token of a lease in another partition; by the time when it was taken
 
 and the channel `bell`, of the first partition, to which a commit says what it made ready. Nothing expires by itself. Keys that begin with `tried:` are

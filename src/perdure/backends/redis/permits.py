@@ -3,7 +3,8 @@
 Activities lie with their instances, in any partition; their leases are counted at the home of their queue:
 
 1. Before a batch that leases some is written, the leases are *taken* there by a script of their own, which goes through only if
-   nobody has taken any since they were counted. Then the batch is written; if it isn't, they are given back.
+   there are still as many permits: others, in this process too, may have taken some since they were counted. What the batch ends
+   makes room for what it begins. Then the batch is written; if it isn't, they are given back.
 2. When leases have ended, they are given back after that is written.
 
 So there are never more leases than permits; a process that dies between two of these writes leaves too many taken. Each partition
@@ -16,35 +17,23 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
-from perdure.backends.redis.buffer import ABSENT, Buffer
+from perdure.backends.redis.buffer import Buffer
 from perdure.backends.redis.encoding import decode
-from perdure.backends.redis.keys import Keys, pack, unpack
+from perdure.backends.redis.keys import Keys, unpack
 from perdure.backends.redis.layout import Layout
 from perdure.backends.redis.scripts import AT_MOST, RETURN_PERMITS, TAKE_PERMITS, read
-from perdure.backends.rows import encode
-from perdure.clock import Micros, random_token
+from perdure.clock import Micros
+from perdure.model.inspection import QueueLimits
 
 _log = logging.getLogger("perdure.store")
 
 _SETTLED: Micros = 60_000_000
 """What was taken longer ago than this belongs to a batch that is written, or never will be."""
 _FOR_EVER: Micros = 1 << 62
-
-
-class Counted:
-    """What was read of a queue at its home, in this batch."""
-
-    __slots__ = ("bucket", "new_bucket", "revision", "stored_bucket")
-
-    def __init__(self, revision: bytes, stored_bucket: bytes | None) -> None:
-        self.revision = revision
-        self.stored_bucket = stored_bucket
-        self.bucket = None if stored_bucket is None else Bucket(*decode(stored_bucket))
-        self.new_bucket: bytes | None = None
 
 
 class Permits:
@@ -55,75 +44,70 @@ class Permits:
         self._layout = layout
         self._partition = layout.partition(number)
         self._keys: Keys = layout.keys[number]
-        self._counted: dict[str, Counted] = {}
-        self._taken: dict[str, tuple[list[bytes], bytes]] = {}
-        """By queue, leases and the revision of that."""
+        self._buckets: dict[str, Bucket | None] = {}
+        """What was read of a queue at its home in this batch, less what the batch takes."""
+        self._taken: dict[str, list[bytes]] = {}
+        """By queue, leases."""
 
     # --- counting
 
     def running(self, queue: str) -> int:
-        self._count(queue)
         (found,) = read(self._buffer.client, [("ZCARD", self._layout.home_of(queue).begun(queue))])
         return int(found)
 
-    def bucket(self, queue: str, *, lock: bool = False) -> Bucket | None:
-        return self._count(queue).bucket
+    def bucket(self, queue: str) -> Bucket | None:
+        if queue not in self._buckets:
+            home = self._layout.home_of(queue)
+            (found,) = read(self._buffer.client, [("HGET", home.buckets, queue.encode())])
+            self._buckets[queue] = None if found is None else Bucket(*decode(found))
+        return self._buckets[queue]
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
-        counted = self._count(queue)
-        counted.bucket, counted.new_bucket = bucket, encode((bucket.level, bucket.at))
-
-    def _count(self, queue: str) -> Counted:
-        """The revision is read before, or with, what it stands for."""
-        counted = self._counted.get(queue)
-        if counted is None:
-            home, field = self._layout.home_of(queue), queue.encode()
-            revision, bucket = read(self._buffer.client, [("HGET", home.permits, field), ("HGET", home.buckets, field)])
-            counted = self._counted[queue] = Counted(revision or ABSENT, bucket)
-        return counted
+        self._buckets[queue] = bucket
 
     # --- the batch
 
-    def take(self, limited: Iterable[str]) -> None:
+    def take(self, limited: Mapping[str, QueueLimits]) -> None:
         """For the leases that the batch begins. Raises Conflict."""
-        for queue in limited:
-            members = self._members(queue, begun=True)
-            if not members:
+        for queue, limits in limited.items():
+            begun = self._members(queue, begun=True)
+            if not begun:
                 continue
-            counted, home, revision = self._count(queue), self._layout.home_of(queue), pack(random_token())
-            now = 0 if counted.bucket is None else counted.bucket.at
-            keys = [home.begun(queue), home.permits, home.buckets]
-            arguments = [queue, counted.revision, revision, counted.new_bucket or b"", now, *members]
-            self._taken[queue] = members, revision
-            if TAKE_PERMITS.run(self._buffer.client, keys, arguments) != b"taken":
+            bucket, ended = self._buckets.get(queue), self._members(queue, begun=False)
+            now = 0 if bucket is None else bucket.at
+            most = ("" if each is None else each for each in (limits.at_once, limits.per_second))
+            self._taken[queue] = begun
+            arguments = [queue, *most, now, len(ended), *ended, *begun]
+            if TAKE_PERMITS.run(self._buffer.client, self._home_keys(queue), arguments) != b"taken":
                 raise Conflict(f"others have begun activities of {queue} meanwhile")
 
     def give_back(self) -> None:
         """The batch isn't written. Raises nothing: what stays taken is found later."""
         taken, self._taken = self._taken, {}
-        for queue, (members, revision) in taken.items():
-            counted = self._counted.get(queue)
-            self._return(queue, members, revision, (counted and counted.stored_bucket) or b"")
-        self._counted.clear()
+        for queue, members in taken.items():
+            self._return(queue, members, is_unused=True)
+        self._buckets.clear()
 
     def written(self, limited: Iterable[str]) -> None:
         """The batch is: what it has ended is free. Raises nothing."""
         for queue in limited:
             ended = self._members(queue, begun=False)
             if ended:
-                self._return(queue, ended, b"", b"")
+                self._return(queue, ended, is_unused=False)
         self._taken.clear()
-        self._counted.clear()
+        self._buckets.clear()
 
     def _members(self, queue: str, *, begun: bool) -> list[bytes]:
         changed = self._buffer.zsets.get(self._keys.running(queue), {})
         return [member for member, score in changed.items() if (score is not None) == begun]
 
-    def _return(self, queue: str, members: list[bytes], revision: bytes, bucket: bytes) -> None:
-        home = self._layout.home_of(queue)
-        keys = [home.begun(queue), home.permits, home.buckets]
+    def _return(self, queue: str, members: list[bytes], *, is_unused: bool) -> None:
         with contextlib.suppress(Exception):
-            RETURN_PERMITS.run(self._buffer.client, keys, [queue, revision, bucket, *members])
+            RETURN_PERMITS.run(self._buffer.client, self._home_keys(queue), [queue, int(is_unused), *members])
+
+    def _home_keys(self, queue: str) -> list[bytes]:
+        home = self._layout.home_of(queue)
+        return [home.begun(queue), home.buckets]
 
     # --- putting right
 

@@ -184,30 +184,50 @@ for _, member in ipairs(ARGV) do
 end
 """
 
+# The arithmetic is that of admission.py, which has admitted what is taken: here it is seen whether that still holds.
 _TAKE_PERMITS = """
-if (redis.call('HGET', KEYS[2], ARGV[1]) or '') ~= ARGV[2] then
-  return 'changed'
+local queue, at_once, rate, now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local first = 6 + tonumber(ARGV[5])
+local count = #ARGV - first + 1
+if at_once then
+  local running = redis.call('ZCARD', KEYS[1])
+  for place = 6, first - 1 do
+    if redis.call('ZSCORE', KEYS[1], ARGV[place]) then
+      running = running - 1
+    end
+  end
+  if running + count > at_once then
+    return 'gone'
+  end
 end
-for place = 6, #ARGV do
-  redis.call('ZADD', KEYS[1], ARGV[5], ARGV[place])
+if rate then
+  local level, at = math.max(1, rate), now
+  local stored = redis.call('HGET', KEYS[2], queue)
+  if stored then
+    local bucket = cmsgpack.unpack(stored)
+    level = math.min(level, bucket[1] + rate * math.max(0, now - bucket[2]) / 1000000)
+    at = math.max(now, bucket[2])
+  end
+  if level + 1e-9 < count then
+    return 'gone'
+  end
+  redis.call('HSET', KEYS[2], queue, cmsgpack.pack({level - count, at}))
 end
-if ARGV[4] ~= '' then
-  redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
+for place = first, #ARGV do
+  redis.call('ZADD', KEYS[1], ARGV[4], ARGV[place])
 end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 return 'taken'
 """
 
 _RETURN_PERMITS = """
-if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2] then
-  if ARGV[3] == '' then
-    redis.call('HDEL', KEYS[3], ARGV[1])
-  else
-    redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-  end
+local removed = 0
+for place = 3, #ARGV do
+  removed = removed + redis.call('ZREM', KEYS[1], ARGV[place])
 end
-for place = 4, #ARGV do
-  redis.call('ZREM', KEYS[1], ARGV[place])
+local stored = ARGV[2] == '1' and redis.call('HGET', KEYS[2], ARGV[1])
+if stored then
+  local bucket = cmsgpack.unpack(stored)
+  redis.call('HSET', KEYS[2], ARGV[1], cmsgpack.pack({bucket[1] + removed, bucket[2]}))
 end
 """
 

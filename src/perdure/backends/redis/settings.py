@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from perdure.backends.admission import Bucket
 from perdure.backends.network.link import Conflict
 from perdure.backends.redis.buffer import ABSENT, Buffer
@@ -11,10 +13,12 @@ from perdure.backends.redis.permits import Permits
 from perdure.backends.redis.scripts import FINISH, Command
 from perdure.backends.rows import encode
 from perdure.clock import Micros, random_token
+from perdure.model.inspection import QueueLimits
 
 GENERATION, SEAL = b"generation", b"seal"
 _FIRST, _UNFINISHED = b"0", b"unfinished"
 _QUEUE = "queue"
+_decode_limits = msgspec.json.Decoder(QueueLimits).decode
 _AUDITED_EACH: Micros = 60_000_000
 
 
@@ -25,7 +29,7 @@ class Settings:
         self._buffer = buffer
         self._keys = keys
         self._generation: bytes | None = None
-        self._limited: frozenset[str] | None = None
+        self._limited: dict[str, QueueLimits] | None = None
         self._buckets: dict[str, Bucket | None] = {}
         self._permits: dict[str, bytes] = {}
         self._shared: Permits | None = None
@@ -128,18 +132,16 @@ class Settings:
     def is_limited(self, queue: str) -> bool:
         return queue in self._limited_queues()
 
-    def _limited_queues(self) -> frozenset[str]:
+    def _limited_queues(self) -> dict[str, QueueLimits]:
         if self._limited is None:
-            self._limited = frozenset(name for name, _ in self.queue_limits())
+            self._limited = {name: _decode_limits(value) for name, value in self.queue_limits()}
         return self._limited
 
     def limit_activities(self, queue: str, *, is_limited: bool) -> None:
         """That a row is limited is said when it is read."""
         if self._shared is not None and is_limited:
             self._adopts.add(queue)
-        limited = {name for name, _ in self.queue_limits()}
-        (limited.add if is_limited else limited.discard)(queue)
-        self._limited = frozenset(limited)
+        self._limited = None  # the setting stands in the batch
         self.outdate()
 
     def running_activities(self, queue: str) -> int:
