@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from perdure.cli.commands import perdure
-from perdure.orchestrator import Orchestrator
+from perdure.orchestrator import Orchestrator, SyncOrchestrator
 from tests.cli.orders import app
 
 Call = Callable[..., Result]
+Serve = Callable[[], SyncOrchestrator]
 
 
 @pytest.fixture
@@ -48,3 +50,10 @@ def work(url: str) -> Callable[[Callable[[Orchestrator], Awaitable[Any]]], None]
         asyncio.run(main())
 
     return work
+
+
+@pytest.fixture
+def serve(url: str) -> Iterator[Serve]:
+    """Begin a worker in a thread, which works until the test has ended."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(SyncOrchestrator(url, app))

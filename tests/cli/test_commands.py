@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from perdure.cli.commands import perdure
 from perdure.errors import WorkflowFailed
 from perdure.orchestrator import Orchestrator
 from tests.cli.conftest import Call
 from tests.cli.orders import echo, failing, secretive, waiting
 
+ROOT = Path(__file__).parents[2]
 Work = Callable[[Callable[[Orchestrator], Awaitable[Any]]], None]
 
 
@@ -99,8 +105,8 @@ class TestShow:
         """Issue 6: the command line takes the App, and needs no codec server."""
 
         async def run() -> None:
-            async with Orchestrator(f"{url}?blob_threshold=100", secretive) as perdure:
-                await perdure.run(echo.with_options(instance_id="secret"), "a" * 200)
+            async with Orchestrator(f"{url}?blob_threshold=100", secretive) as orchestrator:
+                await orchestrator.run(echo.with_options(instance_id="secret"), "a" * 200)
 
         asyncio.run(run())
         command = ("show", "secret", "--history", "--app", "tests.cli.orders:secretive")
@@ -181,6 +187,63 @@ def test_a_wrong_command_line_says_what_to_do_and_exits_with_2(call: Call, argum
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/shop", "mysql://127.0.0.1:1/shop", "redis://127.0.0.1:1/0"])
+@pytest.mark.parametrize("command", [["list"], ["show", "order-7"], ["start", "echo"], ["migrate"], ["stats"]])
+def test_a_server_that_cannot_be_reached_is_named(call: Call, url: str, command: list[str]) -> None:
+    result = call(*command, store=url)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "127.0.0.1:1" in result.stderr
+    assert "can't be reached: is its server running, and is the URL right?" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["show", "order-7"], ["cancel", "order-7"], ["schedule", "list"], ["stats"]]
+)
+def test_a_file_that_is_no_store_is_told(call: Call, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "letter.txt").write_text("Dear store, " * 1000)
+
+    result = call(*command, store=f"sqlite:///{tmp_path / 'letter.txt'}")
+
+    assert result.exit_code == 1
+    assert "is no SQLite database or is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_app_of_a_worker_may_come_from_the_environment(url: str) -> None:
+    environment = {"PERDURE_STORE": url, "PERDURE_APP": "tests.cli.orders"}
+
+    result = CliRunner().invoke(perdure, ["worker"], env=environment)
+
+    assert result.exit_code == 2
+    assert "'tests.cli.orders' doesn't name an App" in result.stderr
+
+
+def test_a_terminal_gets_colours_unless_it_says_no_color(call: Call, url: str) -> None:
+    call("migrate")
+    call("start", "echo", '"tea"', "--id", "order-7")
+
+    assert "\x1b[36mrunning" in on_a_terminal("list", "--store", url, NO_COLOR="")
+    plain = on_a_terminal("list", "--store", url, NO_COLOR="1")
+    assert "running" in plain
+    assert "\x1b[36m" not in plain
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What a person sees."""
+    seen, terminal = pty.openpty()
+    surroundings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment}
+    subprocess.run([sys.executable, "-m", "perdure", *arguments], stdout=terminal, env=surroundings, cwd=ROOT)
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # so ends a terminal that nobody writes to any more
+        while part := os.read(seen, 4096):
+            shown += part
+    os.close(seen)
+    return shown.decode()
+
+
 def test_looking_at_a_store_that_isnt_there_doesnt_create_it(call: Call, tmp_path: Path) -> None:
     assert call("list").exit_code == 2
 
@@ -211,8 +274,8 @@ def test_help_and_version_are_quick() -> None:
 
     loaded = done.stdout.split()
     assert done.returncode == 0
-    assert "Commands:" in done.stdout
-    assert {"rich", "asyncio", "sqlite3", "multiprocessing"}.isdisjoint(loaded)
+    assert "Keep house:" in done.stdout
+    assert {"rich", "asyncio", "msgspec", "sqlite3", "multiprocessing"}.isdisjoint(loaded)
 
 
 def test_importing_the_command_line_loads_nothing_of_it() -> None:

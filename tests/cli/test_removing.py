@@ -87,7 +87,7 @@ class TestPrune:
 
 class TestRemove:
     def test_it_removes_by_id_and_says_what_stays(self, call: Call) -> None:
-        result = call("remove", "echo-1", "waits", "nobody")
+        result = call("remove", "echo-1", "waits", "nobody", "--yes")
 
         assert result.exit_code == 1
         assert [line.split(maxsplit=1) for line in result.stdout.splitlines()[1:]] == [
@@ -96,6 +96,13 @@ class TestRemove:
             ["nobody", "no such instance"],
         ]
         assert ids(call) == ["echo-2", "fails", "waits"]
+
+    def test_many_are_removed_only_if_somebody_says_yes(self, call: Call) -> None:
+        result = call("remove", "echo-1", "echo-2")
+
+        assert result.exit_code == 2
+        assert "Remove 2 instances? Nobody is here to be asked: pass --yes" in result.stderr
+        assert len(ids(call)) == 4
 
     def test_a_dry_run_only_looks(self, call: Call) -> None:
         result = call("remove", "echo-1", "fails", "--dry-run", "--json")

@@ -78,12 +78,20 @@ class TestReplay:
         assert result.exit_code == 1
         assert "1 of 2 histories diverge" in result.stdout
 
+    def test_the_app_may_come_from_its_option(self, call: Call, tmp_path: Path) -> None:
+        saved = str(tmp_path / "far-00001.json")
+        call("history", "export", "far-00001", "--output", saved)
+
+        assert call("replay", "--app", SAME, saved, store=None).stdout == "The code repeats all 1 histories.\n"
+        assert call("replay", RENAMED, "--app", SAME).exit_code == 1
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
             ([SAME, "nowhere.json"], "there is no file or folder nowhere.json"),
             ([SAME, "nowhere.json", "--state", "running"], "filters are for a store"),
             (["tests.replay.programs"], "write module:attribute"),
+            ([], "whose code? Name it"),
         ],
     )
     def test_what_is_wrong_is_not_taken_for_a_divergence(self, call: Call, arguments: list[str], said: str) -> None:

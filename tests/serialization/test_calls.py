@@ -117,6 +117,29 @@ class TestTheArray:
         assert schema.decode(b"[]") == ((), {})
 
 
+class TestPlainData:
+    """As JSON has it, from whoever hasn't got the classes."""
+
+    @pytest.mark.parametrize(
+        ("schema", "args", "kwargs"),
+        [
+            (CHARGE, ("o", 1), {}),
+            (SHIP, (Order("o", [Item("a", 1, 2.5)], frozenset({"y", "x"})),), {}),
+            (EVERYTHING, (1, "b", 2, 3), {"c": True, "d": 4.0}),
+        ],
+    )
+    def test_is_the_same_call_as_with_the_objects(self, schema: Any, args: Any, kwargs: Any) -> None:
+        plain_args, plain_kwargs = json.loads(msgspec.json.encode([args, kwargs]))
+
+        assert schema.encode_plain(tuple(plain_args), plain_kwargs) == schema.encode(args, kwargs)
+
+    def test_that_does_not_fit_is_refused_with_its_path(self) -> None:
+        with pytest.raises(ArgumentsError, match=r"ship\(\): order\.items\[0\]\.count: Expected `int`, got `str`"):
+            SHIP.encode_plain(({"id": "o", "items": [{"sku": "a", "count": "1"}]},), {})
+        with pytest.raises(ArgumentsError, match="missing a required argument: 'order'"):
+            SHIP.encode_plain((), {})
+
+
 class TestA4ArgumentsAreCheckedWhereTheActivityIsCalled:
     @pytest.mark.parametrize(
         ("args", "kwargs", "message"),

@@ -11,10 +11,10 @@ import click
 from perdure.backends.connect import connect
 from perdure.backends.protocol import Backend
 from perdure.cli.loading import check_store, existing_store
-from perdure.cli.looking import opened, print_json
+from perdure.cli.opening import open_store, opened
 from perdure.cli.progress import progress
 from perdure.cli.shown import as_data
-from perdure.cli.tables import print_table
+from perdure.cli.tables import print_json, print_table
 from perdure.model.instance import State
 from perdure.moving import Copied, abandon_copy, copy_store
 from perdure.serialization.payloads import Payloads
@@ -50,7 +50,7 @@ async def _unseal(source: str, target: str) -> None:
 async def _target(url: str, *, is_made: bool) -> AsyncGenerator[Backend]:
     """The store, created and migrated if it `is_made`."""
     backend = connect(check_store(url)) if is_made else existing_store(url)
-    await backend.open()
+    await open_store(backend)
     try:
         yield backend
     finally:

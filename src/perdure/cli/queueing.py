@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import click
 import msgspec
 
-from perdure.cli.looking import opened, print_json
+from perdure.cli.opening import opened_client
 from perdure.cli.shown import as_data, at, printable
-from perdure.cli.tables import print_table
+from perdure.cli.tables import print_json, print_table
 from perdure.client.client import Client
 from perdure.client.queues import Queues
 from perdure.model.inspection import QueueLimits, QueueStatus
@@ -35,19 +35,31 @@ def show_queues(store: str | None, *, as_json: bool) -> None:
     elif not queues:
         click.echo("Nothing waits, and no queue has limits.", err=True)
     else:
-        print_table(_HEAD, [_row(queue) for queue in queues])
+        print_queues(queues)
 
 
-def change_queue(store: str | None, name: str, change: Callable[[Queues], Awaitable[None]]) -> None:
+def change_queue(store: str | None, name: str, change: Callable[[Queues], Awaitable[None]], *, as_json: bool) -> None:
     """Change the limits of a queue, and say what they are then."""
     limits = asyncio.run(_change(store, name, change))
-    click.echo(f"{printable(name)}: {_told(limits)}")
+    if as_json:
+        print_json({"queue": name, "limits": as_data(limits, Payloads())})
+    else:
+        click.echo(f"{printable(name)}: {_told(limits)}")
+
+
+def print_queues(queues: Sequence[ShownQueue]) -> None:
+    print_table(_HEAD, [_row(queue) for queue in queues])
 
 
 async def _read_queues(store: str | None) -> list[ShownQueue]:
-    async with opened(store) as backend, Client(backend) as client:
-        status = {each.queue: each for each in await backend.list_queues()}
-        limits = await client.queues.limits()
+    async with opened_client(store) as client:
+        return await read_queues(client)
+
+
+async def read_queues(client: Client) -> list[ShownQueue]:
+    """Those on which something waits, and those that have limits."""
+    status = {each.queue: each for each in await client.backend.list_queues()}
+    limits = await client.queues.limits()
     return [
         ShownQueue(queue=name, limits=limits.get(name, QueueLimits()), status=status.get(name))
         for name in sorted({*status, *limits})
@@ -55,7 +67,7 @@ async def _read_queues(store: str | None) -> list[ShownQueue]:
 
 
 async def _change(store: str | None, name: str, change: Callable[[Queues], Awaitable[None]]) -> QueueLimits:
-    async with opened(store) as backend, Client(backend) as client:
+    async with opened_client(store) as client:
         await change(client.queues)
         return (await client.queues.limits()).get(name, QueueLimits())
 

@@ -10,10 +10,11 @@ from functools import partial
 import click
 import msgspec
 
-from perdure.cli.looking import opened, print_json
+from perdure.cli.opening import opened_client
 from perdure.cli.progress import OnProgress, progress
 from perdure.cli.shown import as_data
-from perdure.cli.tables import print_table
+from perdure.cli.steering import confirm
+from perdure.cli.tables import print_json, print_table
 from perdure.client.client import Client
 from perdure.client.filters import Filters
 from perdure.errors import InstanceNotFinished, InstanceNotFound
@@ -49,8 +50,9 @@ def prune(
     click.echo("Nothing was removed." if dry_run else f"Removed {pruning.removed:,} instances.")
 
 
-def remove(store: str | None, ids: Sequence[str], *, dry_run: bool, as_json: bool) -> bool:
+def remove(store: str | None, ids: Sequence[str], *, dry_run: bool, yes: bool, as_json: bool) -> bool:
     """Whether all of them are gone, or would be."""
+    confirm(f"Remove {len(ids):,} instances?", len(ids), yes=yes or dry_run)
     removals = asyncio.run(_remove(store, ids, dry_run=dry_run))
     if as_json:
         print_json(as_data(removals, Payloads()))
@@ -65,8 +67,8 @@ def remove(store: str | None, ids: Sequence[str], *, dry_run: bool, as_json: boo
 async def _prune(
     store: str | None, older_than: timedelta, filters: Filters, limit: int | None, *, dry_run: bool, is_silent: bool
 ) -> Pruning:
-    async with opened(store) as backend, Client(backend) as client:
-        filters["ended_to"] = await backend.now() - older_than
+    async with opened_client(store) as client:
+        filters["ended_to"] = await client.backend.now() - older_than
         matching = await client.count(**filters)
         total, removed = sum(matching.values()), 0
         if not dry_run and total:
@@ -81,7 +83,7 @@ def _tell(tell: OnProgress, total: int, done: int) -> None:
 
 
 async def _remove(store: str | None, ids: Sequence[str], *, dry_run: bool) -> list[Removal]:
-    async with opened(store) as backend, Client(backend) as client:
+    async with opened_client(store) as client:
         return [await _remove_one(client, instance_id, dry_run=dry_run) for instance_id in ids]
 
 

@@ -9,18 +9,26 @@ from pathlib import Path
 import click
 import msgspec
 
-from perdure.app import App
 from perdure.cli.loading import load_app
-from perdure.cli.looking import opened, print_json
+from perdure.cli.opening import opened, opened_client
 from perdure.cli.progress import OnProgress, progress
 from perdure.cli.shown import printable
-from perdure.client.client import Client
+from perdure.cli.tables import print_json
 from perdure.client.filters import Filters
 from perdure.errors import ConfigurationError
 from perdure.replay.diffing import RunDiff, compare_runs
 from perdure.replay.replayer import DivergenceCause, Replayer, ReplayReport, load_history
 from perdure.serialization.payloads import Payloads
 from perdure.serialization.saved import SavedHistory
+
+
+def app_and_paths(named: tuple[str, ...], app_target: str | None) -> tuple[str, tuple[str, ...]]:
+    """The App may stand first, or be named by its option or the environment."""
+    if named and (app_target is None or (":" in named[0] and not Path(named[0]).exists())):
+        return named[0], named[1:]
+    if app_target is None:
+        raise click.UsageError("whose code? Name it, as in perdure replay orders.main:app, or set PERDURE_APP")
+    return app_target, named
 
 
 def replay(app_target: str, paths: tuple[str, ...], store: str | None, filters: Filters, *, as_json: bool) -> None:
@@ -72,31 +80,40 @@ async def _replay_store(
         return await replayer.replay_store(backend, on_progress=on_progress, **filters)
 
 
-def fork(store: str | None, instance_id: str, at_event: int, new_id: str | None, *, app_target: str | None) -> None:
+def fork(
+    store: str | None, instance_id: str, at_event: int, new_id: str | None, *, app_target: str | None, as_json: bool
+) -> None:
     async def begin() -> str:
-        async with opened(store) as backend, Client(backend, _app(app_target)) as client:
+        async with opened_client(store, _named(app_target)) as client:
             return (await client.fork(instance_id, at_event=at_event, new_id=new_id)).instance_id
 
-    click.echo(printable(asyncio.run(begin())))
+    fork_id = asyncio.run(begin())
+    if as_json:
+        print_json({"instance_id": fork_id})
+    else:
+        click.echo(printable(fork_id))
 
 
-def rewind(store: str | None, instance_id: str, at_event: int | None, *, app_target: str | None) -> None:
+def rewind(store: str | None, instance_id: str, at_event: int | None, *, app_target: str | None, as_json: bool) -> None:
     async def begin() -> None:
-        async with opened(store) as backend, Client(backend, _app(app_target)) as client:
+        async with opened_client(store, _named(app_target)) as client:
             await client.rewind(instance_id, at_event=at_event)
 
     asyncio.run(begin())
-    click.echo(f"{printable(instance_id)} goes on from there.")
+    if as_json:
+        print_json({"instance_id": instance_id})
+    else:
+        click.echo(f"{printable(instance_id)} goes on from there.")
 
 
-def _app(target: str | None) -> App:
-    if target is None:
+def _named(app_target: str | None) -> str:
+    if app_target is None:
         raise ConfigurationError("to go back, the code is needed: --app module:app, or PERDURE_APP")
-    return load_app(target)
+    return app_target
 
 
 async def _read(store: str | None, instance_id: str, execution: str | None = None) -> SavedHistory:
-    async with opened(store) as backend, Client(backend) as client:
+    async with opened_client(store) as client:
         return await client.export_history(instance_id, execution_id=execution)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -17,6 +17,8 @@ from perdure.model.reference import is_reference, read_reference
 from perdure.serialization.payloads import Payloads
 
 _PAYLOADS = frozenset({"arguments", "result", "payload", "heartbeat_details"})
+_MINUTE = 60
+_UNITS = (("d", 86400, 10**9), ("h", 3600, 24), ("m", 60, 60), ("s", 1, 60))
 _INSTANTS = frozenset({"at", "due_at"})
 
 
@@ -43,6 +45,17 @@ def as_data(value: object, payloads: Payloads, name: str = "") -> Any:
 def at(moment: datetime) -> str:
     """An instant in UTC, to the millisecond: `2026-07-01T08:30:00.125Z`."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def length_of(length: timedelta) -> str:
+    """A length of time by its two largest units: `1.2 s`, `5 m 3 s`, `2 d 4 h`."""
+    seconds = length.total_seconds()
+    if seconds < _MINUTE:
+        return f"{round(seconds * 1000)} ms" if 0 < seconds < 1 else f"{round(seconds, 1):g} s"
+    whole = round(seconds)
+    parts = [(whole // size % limit, unit) for unit, size, limit in _UNITS]
+    first = next(place for place, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
 def printable(text: str) -> str:

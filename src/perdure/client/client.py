@@ -25,7 +25,7 @@ from perdure.client.listing import prune_instances
 from perdure.client.queues import Queues
 from perdure.client.refusals import check_taken, nobody
 from perdure.client.repeating import repeat, repeat_and_tell
-from perdure.client.schedules import ScheduleHandle, Schedules, plan_of, put_schedule
+from perdure.client.schedules import ScheduleHandle, Schedules, put_schedule
 from perdure.client.sending import Sending
 from perdure.client.starting import check_registered, propagation_of
 from perdure.client.transactional import TransactionalClient
@@ -354,11 +354,8 @@ class Client(ActivityClient):
         self, schedule: Schedule, definition: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ScheduleHandle:
         check_registered(self._app, definition)
-        version, retention = (None, None) if self._app is None else (self._app.version, self._app.retention)
-        plan = plan_of(
-            schedule, definition, args, kwargs, payloads=self._payloads, version=version, retention=retention
-        )
-        return await put_schedule(self, plan, self._clock)
+        call = self._payloads.call(definition.function, skip=1).encode(args, kwargs)
+        return await put_schedule(self, schedule, definition, call)
 
     async def _result(self, instance_id: str, workflow: Definition | None, timeout: Duration | None) -> Any:  # noqa: ASYNC109 - the same
         outcome = await self._wait_for_outcome(instance_id, timeout)

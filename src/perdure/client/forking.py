@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -51,7 +51,16 @@ async def read_source(store: Inspection, instance_id: str, at_event: int | None)
 
 async def beside(store: Inspection, source: Source, app: App | None, new_id: str) -> CreateInstance:
     """What a fork asks of the store. Raises what `_beginning` does."""
-    asked = _beginning(source, app, new_id, IfExists.RAISE)
+    asked = _beginning(source.history, source.length, app, new_id, IfExists.RAISE, source.instance.tags)
+    await _check_children(store, asked, may_replace=False)
+    return asked
+
+
+async def from_elsewhere(store: Inspection, history: SavedHistory, app: App | None, new_id: str) -> CreateInstance:
+    """What is asked of the store so that a running instance's history goes on in it, whole."""
+    asked = _beginning(
+        history, _without_operators(history.events, len(history.events)), app, new_id, IfExists.RAISE, {}
+    )
     await _check_children(store, asked, may_replace=False)
     return asked
 
@@ -65,7 +74,7 @@ async def in_place(store: Inspection, source: Source, app: App | None) -> Create
         )
     if source.instance.state is State.COMPLETED:
         raise ConfigurationError(f"instance {instance_id!r} ended with a result, which stays: fork it instead")
-    asked = _beginning(source, app, instance_id, IfExists.RESTART_FAILED)
+    asked = _beginning(source.history, source.length, app, instance_id, IfExists.RESTART_FAILED, source.instance.tags)
     await _check_children(store, asked, may_replace=True)
     return asked
 
@@ -112,27 +121,33 @@ def _without_operators(events: Sequence[Event], length: int) -> int:
     return length
 
 
-def _beginning(source: Source, app: App | None, instance_id: str, if_exists: IfExists) -> CreateInstance:
+def _beginning(
+    history: SavedHistory,
+    length: int,
+    app: App | None,
+    instance_id: str,
+    if_exists: IfExists,
+    tags: Mapping[str, str],
+) -> CreateInstance:
     """Raises NonDeterminismError, ConfigurationError."""
     if app is None:
-        raise ConfigurationError("to go back, a client needs the code: Client(store, app)")
-    instance, history = source.instance, source.history
+        raise ConfigurationError("to go on from a history, a client needs the code: Client(store, app)")
     started = history.started
     if started is None:
-        raise ConfigurationError(f"instance {instance.instance_id!r} never began: start it anew")
-    checkpoint = _checkpoint(history, source.length, app) if source.length else None
+        raise ConfigurationError(f"instance {history.instance_id!r} never began: start it anew")
+    checkpoint = _checkpoint(history, length, app) if length else None
     definition = app.workflows.get(history.workflow)
     return CreateInstance(
         request_id=random_id(),
         instance_id=instance_id,
         execution_id=random_id(),
         workflow=history.workflow,
-        queue=instance.queue,
+        queue=history.queue,
         started=msgspec.structs.replace(started, origins=()),
         digest=app.payloads.digest(started.arguments),
-        priority=instance.priority,
-        version=instance.version,
-        tags=instance.tags,
+        priority=history.priority,
+        version=history.version,
+        tags=dict(tags),
         retention=chosen(None if definition is None else definition.options.retention, app.retention),
         if_exists=if_exists,
         first_step=None if checkpoint is None else FirstStep(checkpoint=checkpoint, offer=None, release=True),
@@ -148,10 +163,11 @@ def _checkpoint(history: SavedHistory, length: int, app: App) -> Checkpoint:
         checkpoint = beginning_of(execution, history.events[:length], random_id)
     finally:
         execution.close()
-    return msgspec.structs.replace(checkpoint, events=_with_origin(checkpoint.events, history, length))
+    return msgspec.structs.replace(checkpoint, events=with_origin(checkpoint.events, history, length))
 
 
-def _with_origin(events: Sequence[Event], history: SavedHistory, length: int) -> tuple[Event, ...]:
+def with_origin(events: Sequence[Event], history: SavedHistory, length: int) -> tuple[Event, ...]:
+    """The events for another execution, whose code is told in a replay up to `length` what it was told in this one."""
     place, first = next((place, event) for place, event in enumerate(events) if isinstance(event, ExecutionStarted))
     earlier = [origin for origin in first.origins if origin.until < length]
     posed = next((origin for origin in first.origins if origin.until >= length), None)

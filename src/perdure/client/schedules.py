@@ -19,7 +19,7 @@ from perdure.model.retention import chosen
 from perdure.model.retry import stored_retry
 from perdure.model.schedule import Schedule
 from perdure.model.transition import CreateInstance
-from perdure.serialization.payloads import Payloads
+from perdure.serialization.calls import EncodedCall
 from perdure.workflows.definition import Workflow
 from perdure.workflows.runtime import StoredCall
 from perdure.workflows.scheduling import (
@@ -140,9 +140,14 @@ class Schedules:
                 continue  # it was deleted meanwhile
 
 
-async def put_schedule(client: Client, plan: Plan, clock: Clock) -> ScheduleHandle:
-    """Make it, or have the one of this id follow the plan from now on."""
-    handle = ScheduleHandle(client, plan.schedule.id, clock)
+async def put_schedule(
+    client: Client, schedule: Schedule, workflow: Workflow[..., Any], call: EncodedCall
+) -> ScheduleHandle:
+    """Make it, or have the one of this id follow what is said here from now on. Raises ConfigurationError."""
+    app = client._app
+    version, retention = (None, None) if app is None else (app.version, app.retention)
+    plan = _plan_of(schedule, workflow, call, version=version, retention=retention)
+    handle = ScheduleHandle(client, schedule.id, client._clock)
     instance_id = _instance_id(plan.schedule.id)
     keeper = keep_schedule.with_options(
         instance_id=instance_id,
@@ -159,17 +164,15 @@ async def put_schedule(client: Client, plan: Plan, clock: Clock) -> ScheduleHand
     return handle
 
 
-def plan_of(
+def _plan_of(
     schedule: Schedule,
     workflow: Workflow[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    call: EncodedCall,
     *,
-    payloads: Payloads,
     version: str | None,
     retention: Retention | None,
 ) -> Plan:
-    """Arguments are bound, checked and encoded here. Raises ConfigurationError for options that a schedule can't keep."""
+    """Raises ConfigurationError for options that a schedule can't keep."""
     options = workflow.options
     unchanged = WorkflowOptions()
     wrong = [
@@ -184,7 +187,6 @@ def plan_of(
             f"{', '.join(wrong)} can't be given for runs of a schedule: their ids are made of the schedule's id and the time when "
             f"they are due; {', '.join(_ALONE)} can"
         )
-    call = payloads.call(workflow.function, skip=1).encode(args, kwargs)
     retry = None if options.retry is None else stored_retry(options.retry)
     target = Target(
         call=StoredCall(workflow.name, *call, version, retry, retention=chosen(options.retention, retention)),

@@ -63,16 +63,19 @@ class Sending:
         """The id of the instance."""
         check_registered(self._app, definition)
         call = self._payloads.call(definition.function, skip=1).encode(args, kwargs)
-        return await self._start(way, store, definition, call)
+        return await self.start_encoded(way, store, definition, call)
 
     async def start_activity(
         self, way: Way, store: Inspection, activity: Activity[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> str:
         """The id of the instance behind it."""
         check_activity_registered(self._app, activity)
-        return await self._start(way, store, *alone(activity, args, kwargs, self._payloads))
+        return await self.start_encoded(way, store, *alone(activity, args, kwargs, self._payloads))
 
-    async def _start(self, way: Way, store: Inspection, definition: Workflow[..., Any], call: EncodedCall) -> str:
+    async def start_encoded(
+        self, way: Way, store: Inspection, definition: Workflow[..., Any], call: EncodedCall
+    ) -> str:
+        """The id of the instance."""
         asked = creation(
             definition,
             call,

@@ -111,6 +111,16 @@ class CallSchema:
         payload = text if len(text) <= self._limit else self._sealing.close(text, f"the call of {self.name}")
         return _new_encoded(EncodedCall, (payload, digested))
 
+    def encode_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EncodedCall:
+        """`encode` for arguments that are plain data, as JSON has them: first they become what the annotations say."""
+        bound = self._binding.bind(args, kwargs)
+        try:
+            values: tuple[Any, ...] = _as_tuple(self._decode(self._to_text(bound)))
+        except Exception as problem:  # a converter may raise anything
+            reason, path = self._named(problem)
+            raise ArgumentsError(f"{self.name}(): {path}{reason}") from problem
+        return self.encode(*self._binding.unbind(values))
+
     def decode(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a stored call, typed. Raises DecodeError."""
         # The text of a call is an array; whatever begins otherwise is for the codecs.
