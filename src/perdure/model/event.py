@@ -70,6 +70,8 @@ class CancelRequested(AppliedEvent, frozen=True, array_like=True, kw_only=True, 
 class ActivityCompleted(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=4, gc=False):
     number: int
     result: bytes
+    attempts: int = 1
+    """How many it took; those that were lost with their workers don't count."""
 
 
 class ActivityFailed(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=5):

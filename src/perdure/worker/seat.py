@@ -31,12 +31,12 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def event(self) -> PendingEvent:
         """To be applied at once, ahead of its record."""
-        number = self.task.number
+        number, attempts = self.task.number, self.task.attempt
         if isinstance(self.end, ActivityResult):
-            return PendingEvent(-1, ActivityCompleted(at=0, number=number, result=self.end.result))
+            return PendingEvent(-1, ActivityCompleted(at=0, number=number, result=self.end.result, attempts=attempts))
         failure, cancelled = self.end.failure, self.end.cancelled
         return PendingEvent(
-            -1, ActivityFailed(at=0, number=number, failure=failure, attempts=self.task.attempt, cancelled=cancelled)
+            -1, ActivityFailed(at=0, number=number, failure=failure, attempts=attempts, cancelled=cancelled)
         )
 
     @property

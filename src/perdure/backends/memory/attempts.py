@@ -50,7 +50,8 @@ def _end_attempt(tables: Tables, row: ActivityRow, end: AttemptEnd, now: Micros)
     number = row.spec.number
     match end:
         case ActivityResult(result=result):
-            _end(tables, row, ActivityCompleted(at=now, number=number, result=result), now)
+            completed = ActivityCompleted(at=now, number=number, result=result, attempts=row.attempt)
+            _end(tables, row, completed, now)
         case ActivityFailure(failure=failure, cancelled=cancelled):
             event = ActivityFailed(at=now, number=number, failure=failure, attempts=row.attempt, cancelled=cancelled)
             _end(tables, row, event, now)

@@ -55,7 +55,8 @@ def _end(unit: Unit, row: ActivityRow, instance: InstanceRow, end: AttemptEnd) -
     now, number = unit.now, row.number
     match end:
         case ActivityResult(result):
-            _finish(unit, row, instance, ActivityCompleted(at=now, number=number, result=result))
+            completed = ActivityCompleted(at=now, number=number, result=result, attempts=row.attempt)
+            _finish(unit, row, instance, completed)
         case ActivityFailure(failure, cancelled):
             failed = ActivityFailed(at=now, number=number, failure=failure, attempts=row.attempt, cancelled=cancelled)
             _finish(unit, row, instance, failed)

@@ -90,6 +90,14 @@ class Attempting:
         assert isinstance(event, ActivityFailed)
         assert event.attempts == 5
 
+    async def test_a_completion_says_how_many_attempts_it_took(self, store: StoreUnderTest) -> None:
+        worker = await store.worker()
+        await worker.complete(await store.scheduled(worker), ActivityRetry(builders.FAILURE, 0))
+        await worker.complete(await worker.claim_activity())
+        event = (await worker.claim_workflow_task()).pending[0].event
+        assert isinstance(event, ActivityCompleted)
+        assert event.attempts == 2
+
     async def test_the_old_attempt_cannot_end_after_its_retry_began(self, store: StoreUnderTest) -> None:
         """B3."""
         worker = await store.worker()
