@@ -61,6 +61,22 @@ def test_inf_is_refused() -> None:
         Payloads().encode(float("nan"), float)
 
 
+@pytest.mark.parametrize("depth", [100, 330, 600, 950, 5000])
+@pytest.mark.parametrize("bottom", [None, 1, float("inf")])
+def test_what_is_nested_deeply_comes_back_or_is_refused(depth: int, bottom: object) -> None:
+    payloads, value = Payloads(), bottom
+    for _ in range(depth):
+        value = [value]
+
+    try:
+        payload = payloads.encode(value)
+    except EncodeError:
+        return
+
+    assert payloads.digest(payload)
+    assert payloads.encode(payloads.decode(payload)) == payload
+
+
 def test_a_stored_payload_of_another_type_is_a_decode_error() -> None:
     with pytest.raises(DecodeError, match="isn't Approval"):
         Payloads().decode(b'{"who":1}', Approval)

@@ -1,4 +1,7 @@
-"""Going through a value as JSON sees it, to find what an encoder doesn't tell: where the bad part is."""
+"""Going through a value as JSON sees it, to find what an encoder doesn't tell: where the bad part is.
+
+Without recursion where a value was encoded: that goes deeper than Python's own calls do.
+"""
 
 from __future__ import annotations
 
@@ -79,14 +82,13 @@ def has_non_finite(value: object, converters: Converters) -> bool:
 
 def find_non_finite(value: object, converters: Converters) -> str | None:
     """The path to an inf or nan in the value."""
-    if _is_non_finite(value):
-        return ""
-    if type(value) in SCALARS:
-        return None
-    for step, part in parts(value, converters):
-        path = find_non_finite(part, converters)
-        if path is not None:
-            return step + path
+    waiting = [("", value)]
+    while waiting:
+        path, some = waiting.pop()
+        if _is_non_finite(some):
+            return path
+        if type(some) not in SCALARS:
+            waiting += reversed([(path + step, part) for step, part in parts(some, converters)])
     return None
 
 
@@ -102,16 +104,21 @@ def _occurs(
     value: Any, converters: Converters, is_sought: Callable[[object], bool], passed_over: frozenset[type]
 ) -> bool:
     """Whether the value or one of its parts is what is sought; the quick way where no path is asked for."""
-    kind = type(value)
-    if kind in passed_over:
-        return False
-    if is_sought(value):
-        return True
-    if kind is dict:
-        value = value.values()
-    elif kind is not list and kind is not tuple:
-        value = [part for _, part in parts(value, converters)]
-    return any(type(part) not in passed_over and _occurs(part, converters, is_sought, passed_over) for part in value)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind in passed_over:
+            continue
+        if is_sought(value):
+            return True
+        if kind is dict:
+            waiting += value.values()
+        elif kind is list or kind is tuple:
+            waiting += value
+        else:
+            waiting += [part for _, part in parts(value, converters)]
+    return False
 
 
 def find_failing(value: object, converters: Converters, attempt: Callable[[object], object]) -> str:
