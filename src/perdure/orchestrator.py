@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -42,6 +43,7 @@ class WorkerSettings(TypedDict, total=False):
     limits: Limits | None
     guard: GuardMode | str | None
     name: str | None
+    logger: logging.Logger | None
 
 
 class Orchestrator(Client):

@@ -11,6 +11,7 @@ from perdure.activities.context import ActivityContext, NotInActivity, activity_
 from perdure.errors import DecodeError, EncodeError
 from perdure.model.retry import NO_RETRY, stored_retry
 from perdure.model.task import ActivityTask
+from perdure.observability.logging import FieldsLogger
 from perdure.serialization.payloads import Payloads
 
 
@@ -22,7 +23,7 @@ class StillAttempt:
         self.is_cancelled = False
         self.is_worker_stopping = False
         self.heartbeat_raises = heartbeat_raises
-        self.logger = logging.getLogger("tests")
+        self.logger = FieldsLogger(logging.getLogger("tests"), {})
 
     def heartbeat(self, details: bytes | None) -> None:
         self.beats.append(details)

@@ -163,7 +163,9 @@ async def test_rows_are_read_again_after_somebody_else_has_written(store: StoreU
     assert isinstance(await worker.try_checkpoint(task), Rejected)
 
 
-async def test_a_row_that_cannot_be_read_harms_its_own_instance_alone(store: StoreUnderTest) -> None:
+async def test_a_row_that_cannot_be_read_harms_its_own_instance_alone(
+    store: StoreUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
     """E4"""
     worker = await store.worker()
     for name in ("one", "two", "three"):
@@ -186,8 +188,13 @@ async def test_a_row_that_cannot_be_read_harms_its_own_instance_alone(store: Sto
     for name in ("two", "three"):
         instance = await store.backend.read_instance(name)
         assert instance.stuck is not None
+        assert instance.stuck.reason.startswith("StoreCorrupt: ")
         assert "can't be read" in instance.stuck.reason
         assert instance.stuck.retry_at is not None
+    told = {record.__dict__["instance_id"]: record.message for record in caplog.records}
+    assert sorted(told) == ["three", "two"]
+    assert "two is stuck: a pending event can't be read" in told["two"]
+    assert "restore the store from a back-up" in told["two"]
 
 
 async def test_an_unreadable_activity_makes_its_instance_stuck_and_nobody_elses(store: StoreUnderTest) -> None:

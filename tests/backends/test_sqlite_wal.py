@@ -50,7 +50,7 @@ def test_a_reader_that_keeps_the_log_long_is_reported_once_and_the_log_shrinks_a
     reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     reader.execute("begin")
     reader.execute("select count(*) from things").fetchone()
-    with caplog.at_level(logging.WARNING, "perdure.sqlite"):
+    with caplog.at_level(logging.WARNING, "perdure.store"):
         for _ in range(100):
             _write(connection, wal, 20)
     assert (tmp_path / "store.db-wal").stat().st_size > 5_000_000

@@ -64,6 +64,8 @@ class TestList:
             (["--app-version", "7"], []),
             (["--created-from", "2100-01-01"], []),
             (["--created-to", "2100-01-01"], ["waits", "failed", "done"]),
+            (["--updated-to", "2100-01-01", "--state", "running"], ["waits"]),
+            (["--updated-to", "2000-01-01"], []),
             (["--suspended"], ["waits"]),
             (["--stuck"], []),
             (["--parent", "nobody"], []),

@@ -11,7 +11,7 @@ from perdure.model.failure import Failure
 from perdure.model.instance import State
 from perdure.model.retry import NO_RETRY, stored_retry
 from perdure.model.task import ActivityTask, WorkflowTask
-from perdure.model.transition import Checkpointed, Claimed, ClaimTasks, CompleteWorkflowTask
+from perdure.model.transition import Checkpointed, Claimed, ClaimTasks, CompleteWorkflowTask, MarkStuck
 
 
 class Hand:
@@ -86,6 +86,12 @@ class Hand:
             published=published or {},
         ))  # fmt: skip
         return task
+
+    async def mark_stuck(self, reason: str = "HistoryTooLong: it is") -> None:
+        """The one that is due, until resume."""
+        task = await self.claim()
+        marked = MarkStuck(instance_key=task.instance_key, token=task.token, reason=reason, retry_in=None)
+        assert await self._backend.commit(marked)
 
     async def continue_as_new(self, workflow: str, arguments: bytes) -> None:
         task = await self.claim()

@@ -74,6 +74,8 @@ async def test_b10_a_backend_that_was_passed_isnt_closed() -> None:
         ({"tags": {"team": "red"}}, ["a-1"]),
         ({"created_from": datetime(2100, 1, 1, tzinfo=UTC)}, []),
         ({"created_to": datetime(2100, 1, 1, tzinfo=UTC), "workflow": ship}, ["a-2", "a-1"]),
+        ({"updated_to": datetime(2100, 1, 1, tzinfo=UTC), "states": ["running"]}, ["b-1"]),
+        ({"updated_to": datetime(2000, 1, 1, tzinfo=UTC)}, []),
         ({"suspended": True}, []),
         ({"stuck": False}, ["b-1", "a-2", "a-1"]),
     ],
@@ -109,6 +111,7 @@ async def test_c1_pages_are_joined_by_cursors(client: Client, hand: Hand) -> Non
     [
         ({"states": ["gone"]}, "states are running, completed"),
         ({"created_from": datetime(2026, 1, 1)}, "created_from: .* no time zone"),
+        ({"updated_to": datetime(2026, 1, 1)}, "updated_to: .* no time zone"),
     ],
 )
 async def test_a_filter_that_cant_be_is_refused(client: Client, filters: dict[str, Any], message: str) -> None:
@@ -124,6 +127,17 @@ async def test_c1_stats_tell_states_queues_and_workers(client: Client, hand: Han
     assert stats.instances == {State.COMPLETED: 1, State.TERMINATED: 1, State.RUNNING: 1}
     assert [(queue.queue, queue.workflow_tasks) for queue in stats.queues] == [("eu", 1)]
     assert [worker.worker for worker in stats.workers] == ["hand"]
+
+
+async def test_e4_stats_tell_how_many_cannot_go_on(client: Client, hand: Hand) -> None:
+    for name in ("held", "stuck", "runs"):
+        await client.start(anything.with_options(instance_id=name), 1)
+    await client.suspend("held")
+    await hand.mark_stuck()
+
+    stats = await client.stats()
+
+    assert (stats.stuck, stats.suspended) == (1, 1)
 
 
 async def test_c1_prune_removes_ended_instances_alone(client: Client, hand: Hand) -> None:

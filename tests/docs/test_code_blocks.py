@@ -67,7 +67,7 @@ def as_program(blocks: list[Block]) -> str:
 
 
 def run_page(blocks: list[Block], folder: Path) -> subprocess.CompletedProcess[str]:
-    program = folder / f"{blocks[0].page.stem}.py"
+    program = folder / f"page_{blocks[0].page.stem}.py"  # not a name that the standard library has
     program.write_text(as_program(blocks))
     command = [sys.executable, "-W", "error", "-X", "utf8", "-c", RUNNER, str(program)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)

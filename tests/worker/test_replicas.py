@@ -196,7 +196,7 @@ def alone(run: Run, *, has_steps: bool) -> Replicas:
         has_steps=lambda: has_steps,
         clock=Slow(),
         spawn=cast("Any", None),
-        logger=cast("Any", None),
+        loggers=cast("Any", None),
     )
 
 

@@ -12,9 +12,8 @@ from perdure.clock import to_datetime
 from perdure.errors import PerdureError
 
 if TYPE_CHECKING:
-    import logging
-
     from perdure.model.task import ActivityTask
+    from perdure.observability.logging import FieldsLogger
     from perdure.serialization.payloads import Payloads
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ class Attempt(Protocol):
     def is_worker_stopping(self) -> bool: ...
 
     @property
-    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]: ...
+    def logger(self) -> FieldsLogger: ...
 
     @property
     def heartbeat_raises(self) -> bool:
@@ -65,8 +64,8 @@ class ActivityContext:
         self._payloads = payloads
 
     @property
-    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]:
-        """A logger that carries instance_id, execution_id, workflow, activity and attempt."""
+    def logger(self) -> FieldsLogger:
+        """Its records carry instance_id, execution_id, workflow, activity, attempt, queue and worker."""
         return self._attempt.logger
 
     @property

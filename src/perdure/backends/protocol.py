@@ -86,6 +86,8 @@ class Housekeeping(msgspec.Struct, frozen=True, kw_only=True):
     activities_lost: int = 0
     activities_expired: int = 0
     deadlines_passed: int = 0
+    stuck: tuple[str, ...] = ()
+    """Ids of instances that had lost one worker too many (E4)."""
     next_lapse_in: Micros | None = None
     """In how long another round may find a worker dead: the first one whose lease lapses, unless it is heard of until then."""
 

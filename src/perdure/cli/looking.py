@@ -18,6 +18,7 @@ from perdure.cli.picturing import (
     waiting_rows,
 )
 from perdure.cli.shown import as_data, printable
+from perdure.cli.sticking import print_stuck, reason_of
 from perdure.cli.tables import print_facts, print_json, print_table
 from perdure.client.client import Client
 from perdure.client.filters import Filters
@@ -34,7 +35,9 @@ def list_instances(store: str | None, filters: Filters, *, limit: int, as_json: 
     elif not instances:
         click.echo("No instance matches.", err=True)
     else:
-        print_table(_HEAD, [_row(instance) for instance in instances])
+        why = filters.get("stuck")
+        head = (*_HEAD, "why") if why else _HEAD
+        print_table(head, [(*_row(each), reason_of(each)) if why else _row(each) for each in instances])
 
 
 def show_instance(
@@ -81,6 +84,7 @@ def _row(instance: Instance) -> tuple[str, ...]:
 
 def _print_shown(shown: Shown, payloads: Payloads) -> None:
     print_facts(facts_of(shown, payloads))
+    print_stuck(shown.instance)
     if shown.activities:
         click.echo("\nActivities that haven't ended:\n")
         print_table(ACTIVITIES_HEAD, waiting_rows(shown))

@@ -159,6 +159,9 @@ def filter_options(*states: str) -> Callable[[F], F]:
             help="From 2026-11-23 or 2026-11-23T08:30:00 on, in UTC.",
         ),
         click.option("--created-to", type=click.DateTime(), metavar="TIME", help="Before such a time, in UTC."),
+        click.option(
+            "--updated-to", type=click.DateTime(), metavar="TIME", help="To which nothing happened since, in UTC."
+        ),
         click.option("--parent", "parent_instance_id", metavar="ID", help="Sub-workflows of this instance."),
     ]
     if len(states) > 1:
@@ -182,7 +185,7 @@ def filter_options(*states: str) -> Callable[[F], F]:
 def filters_of(given: dict[str, Any]) -> dict[str, Any]:
     """The filters among the options that were given, as `Client.list` takes them."""
     filters = {**given, "tags": tags_of(given["tags"])}
-    for name in ("created_from", "created_to"):
+    for name in ("created_from", "created_to", "updated_to"):
         filters[name] = in_utc(filters[name])
     return given_alone(filters)
 

@@ -59,7 +59,6 @@ def facts_of(shown: Shown, payloads: Payloads) -> list[tuple[str, str]]:
         ("removed", instance.remove_at and at(instance.remove_at)),
         ("events", f"{instance.history_length} ({instance.history_bytes:,} bytes)"),
         ("worker", instance.worker),
-        ("stuck", instance.stuck and instance.stuck.reason),
         *_ending(shown.outcome, payloads),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]

@@ -51,14 +51,14 @@ def show_stats(store: str | None, *, as_json: bool) -> None:
 
 async def _read(store: str | None) -> Standing:
     async with opened_client(store) as client:
-        stuck = await client.count(stuck=True)
+        stats = await client.stats()
         return Standing(
-            instances=await client.count(),
-            suspended=sum((await client.count(suspended=True)).values()),
-            stuck=sum(stuck.values()),
-            stuck_instances=await _stuck_ones(client) if stuck else (),
+            instances=stats.instances,
+            suspended=stats.suspended,
+            stuck=stats.stuck,
+            stuck_instances=await _stuck_ones(client) if stats.stuck else (),
             queues=tuple(await read_queues(client)),
-            workers=tuple(await client.backend.list_workers()),
+            workers=stats.workers,
         )
 
 

@@ -27,6 +27,8 @@ class Filters(TypedDict, total=False):
     created_from: datetime
     created_to: datetime
     ended_to: datetime
+    updated_to: datetime
+    """Nothing was recorded or arrived since; with `states=["running"]`: those that wait long."""
     tags: Mapping[str, str]
     parent_instance_id: str
     stuck: bool
@@ -40,7 +42,7 @@ def instance_filter(filters: Filters) -> InstanceFilter:
         given["states"] = _states(given["states"])
     if callable(given.get("workflow")):
         given["workflow"] = workflow_of(given["workflow"]).name
-    for name in ("created_from", "created_to", "ended_to"):
+    for name in ("created_from", "created_to", "ended_to", "updated_to"):
         if given.get(name) is not None:
             _check_aware(name, given[name])
     return InstanceFilter(**given)

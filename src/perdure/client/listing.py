@@ -27,6 +27,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
     instances: Mapping[State, int]
     """How many of each state; states without any are left out."""
+    stuck: int
+    """Of the running ones, those that can't go on."""
+    suspended: int
+    """Of the running ones, those that an operator holds."""
     queues: tuple[QueueStatus, ...]
     workers: tuple[WorkerStatus, ...]
 
@@ -90,10 +94,16 @@ async def prune_instances(
     return removed
 
 
+async def _count_running(store: Inspection, where: InstanceFilter) -> int:
+    return (await repeat(partial(store.count_instances, where))).get(State.RUNNING, 0)
+
+
 async def read_stats(store: Inspection) -> Stats:
     """The figures of the store; each is right by itself, they aren't of one moment."""
     return Stats(
         instances=await repeat(store.count_instances),
+        stuck=await _count_running(store, InstanceFilter(stuck=True)),
+        suspended=await _count_running(store, InstanceFilter(suspended=True)),
         queues=tuple(await repeat(store.list_queues)),
         workers=tuple(await repeat(store.list_workers)),
     )

@@ -9,7 +9,6 @@ a `finally` is closed again, a bounded number of times; one that still lives the
 from __future__ import annotations
 
 import contextvars
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from perdure.engine.tasks import DurableTask
 
 _ATTEMPTS = 50
-_log = logging.getLogger("perdure.engine")
 _undead: list[Any] = []  # coroutines that refuse to end; a reference keeps the garbage collector from trying
 
 
@@ -50,15 +48,15 @@ def _close_all(core: Core, tasks: Sequence[DurableTask[Any]]) -> None:
     with entered(core.loop), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that never began says so when it is closed
         for task in reversed(tasks):
-            _close(task.get_coro(), task.own_context)
+            _close(core, task.get_coro(), task.own_context)
             task.let_go()
         for generator in core.loop.dropped_generators:  # closed coroutines drop theirs: the list grows meanwhile
             _close_generator(generator, core.main.own_context.copy())
 
 
-def _close(coroutine: Any, context: contextvars.Context) -> None:
+def _close(core: Core, coroutine: Any, context: contextvars.Context) -> None:
     for _ in range(_ATTEMPTS):
-        if _try_close(coroutine.close, context) or coroutine.cr_frame is None:
+        if _try_close(core, coroutine.close, context) or coroutine.cr_frame is None:
             return
     _undead.append(coroutine)
     warnings.warn(
@@ -69,14 +67,14 @@ def _close(coroutine: Any, context: contextvars.Context) -> None:
     )
 
 
-def _try_close(close_it: Callable[[], object], context: contextvars.Context) -> bool:
+def _try_close(core: Core, close_it: Callable[[], object], context: contextvars.Context) -> bool:
     """Whether it is closed now."""
     try:
         context.run(close_it)
     except RuntimeError as problem:
         return "ignored GeneratorExit" not in str(problem)
     except BaseException as problem:  # what its clean-up raises is nobody's business any more
-        _log.debug("closing a coroutine of a workflow raised", exc_info=problem)
+        core.base_logger.debug("closing a coroutine of a workflow raised", exc_info=problem, extra=core.log_fields)
     return True
 
 

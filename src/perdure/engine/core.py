@@ -25,7 +25,7 @@ from perdure.model.failure import Failure
 from perdure.model.instance import Parent
 from perdure.model.reply import Reply, published_key
 from perdure.model.task import WorkflowTask
-from perdure.observability.logging import mark_workflow_code
+from perdure.observability.logging import Log, instance_fields, mark_workflow_code
 from perdure.serialization.failures import to_exception
 from perdure.serialization.replies import encode_reply
 from perdure.workflows.context import Context, set_current
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from perdure.app import App
     from perdure.engine.machines.machine import Machine
     from perdure.workflows.definition import Workflow
+
+_log = logging.getLogger("perdure.workflow")
 
 _INERT_AFTER = (
     20  # commands of a dying execution raise at first, to end its clean-up; then they never end, to end its loops
@@ -89,7 +91,7 @@ class Core:
     due_at: Micros | None
 
     def __init__(
-        self, task: WorkflowTask, definition: Workflow[..., Any], app: App, limits: Limits, logger: logging.Logger
+        self, task: WorkflowTask, definition: Workflow[..., Any], app: App, limits: Limits, logger: Log | None
     ) -> None:
         self.task = (
             task if not task.pending else msgspec.structs.replace(task, pending=())
@@ -99,7 +101,7 @@ class Core:
         self.payloads = app.payloads
         self.schema = app.payloads.call(definition.function, skip=1)
         self.limits = limits
-        self.base_logger = logger
+        self.base_logger = logger or _log
         self.now: Micros = task.created_at
         self.started_at: Micros = task.created_at
         self.history_length = 0
@@ -298,4 +300,11 @@ class Core:
             self.task.instance_id,
             context.get("message", "an error that nobody looked at"),
             exc_info=problem if isinstance(problem, BaseException) else None,
+            extra=self.log_fields,
         )
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What a record says of whom it is about."""
+        task = self.task
+        return instance_fields(task.instance_id, task.execution_id, task.workflow, task.queue)

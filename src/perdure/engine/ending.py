@@ -130,11 +130,11 @@ def warn_of_unfinished(core: Core) -> None:
     ]
     if unfinished:
         core.base_logger.warning(
-            "workflow %s (%s) ended while activities of it hadn't: %s; those that run go on and their results are dropped",
+            "workflow %s (%s) ended while activities of it hadn't: %s. Those that run go on, and their results are dropped.",
             core.task.workflow,
             core.task.instance_id,
             ", ".join(unfinished[:10]) + (f" and {len(unfinished) - 10} more" if len(unfinished) > 10 else ""),
-            extra={"unfinished_activities": unfinished},
+            extra={**core.log_fields, "unfinished_activities": unfinished},
         )
 
 

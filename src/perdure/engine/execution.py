@@ -7,7 +7,6 @@ than it. Replay is the same with two differences: the commands are compared with
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -52,11 +51,11 @@ from perdure.model.event import (
 from perdure.model.reply import Reply
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed
+from perdure.observability.logging import Log
 from perdure.workflows.context import Context
 from perdure.workflows.definition import Workflow
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_log = logging.getLogger("perdure.workflow")
 
 
 class Execution:
@@ -72,7 +71,7 @@ class Execution:
         app: App,
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
-        logger: logging.Logger | None = None,
+        logger: Log | None = None,
         outlasts_end: bool = False,
         asks_for_inputs: bool = False,
     ) -> None:
@@ -86,7 +85,7 @@ class Execution:
         """The length of the history, with all that `apply` has made."""
         self.is_closed = False
         """Whether the workflow has ended."""
-        self._core = Core(task, definition, app, limits, logger or _log)
+        self._core = Core(task, definition, app, limits, logger)
         self._core.asks_for_inputs = asks_for_inputs
         self._runtime = ExecutionRuntime(self._core)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -320,15 +319,10 @@ class ExecutionRuntime:
         return self._random
 
     @property
-    def logger(self) -> logging.LoggerAdapter[Any]:
+    def logger(self) -> WorkflowLogger:
         if self._logger is None:
             core = self._core
-            fields = {
-                "instance_id": core.task.instance_id,
-                "execution_id": core.task.execution_id.hex(),
-                "workflow": core.task.workflow,
-            }
-            self._logger = WorkflowLogger(core.base_logger, fields, self.is_quiet)
+            self._logger = WorkflowLogger(core.base_logger, core.log_fields, self.is_quiet)
         return self._logger
 
     @property

@@ -30,6 +30,8 @@ class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_from: datetime | None = None
     created_to: datetime | None = None
     ended_to: datetime | None = None
+    updated_to: datetime | None = None
+    """Nothing was recorded or arrived since: with `states={RUNNING}`, those that wait long."""
     tags: Mapping[str, str] | None = None
     parent_instance_id: str | None = None
     stuck: bool | None = None

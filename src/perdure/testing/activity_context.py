@@ -11,6 +11,7 @@ from perdure.activities.context import ActivityContext, reset_current, set_curre
 from perdure.clock import SystemClock, random_id, random_token
 from perdure.model.retry import RetryPolicy, stored_retry
 from perdure.model.task import ActivityTask
+from perdure.observability.logging import FieldsLogger, attempt_fields
 from perdure.serialization.payloads import Payloads
 
 _log = logging.getLogger("perdure.activity")
@@ -21,13 +22,13 @@ class TestedActivity:
 
     __test__ = False  # pytest would take it for a class of tests
 
-    def __init__(self, payloads: Payloads) -> None:
+    def __init__(self, payloads: Payloads, task: ActivityTask) -> None:
         self._payloads = payloads
         self._details: list[bytes | None] = []
         self.is_cancelled = False
         self.is_worker_stopping = False
         self.heartbeat_raises = True
-        self.logger: logging.Logger = _log
+        self.logger = FieldsLogger(_log, attempt_fields(task))
 
     @property
     def heartbeats(self) -> list[Any]:
@@ -87,7 +88,7 @@ def activity_test_context(
         heartbeat_details=None if heartbeat_details is None else known.encode(heartbeat_details),
         headers=dict(headers or {}),
     )
-    tested = TestedActivity(known)
+    tested = TestedActivity(known, task)
     token = set_current(ActivityContext(task, tested, known))
     try:
         yield tested

@@ -17,6 +17,7 @@ from perdure.model.transition import (
     ActivityResult,
     ActivityRetry,
 )
+from perdure.observability.logging import Log, text_of_failure
 from perdure.worker.attempt import Attempt, Surroundings
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.slots import Slots
@@ -36,7 +37,7 @@ class Activities:
         slots: Slots,
         *,
         report: Report,
-        logger: logging.Logger,
+        logger: Log,
     ) -> None:
         self.names = frozenset(named)
         self._named = named
@@ -115,7 +116,7 @@ class Activities:
             self._report(task, end, None)
         elif end is None:
             # Hundreds may do so at once; the worker has said why, once and loudly.
-            attempt.logger.info("activity %s lost its lease; how it ended isn't recorded", task.name)
+            attempt.logger.info("activity %s has lost its lease, how it ended isn't recorded", task.name)
         else:
             _log(attempt, end)
             is_last = isinstance(end, ActivityFailure)
@@ -129,20 +130,19 @@ def _log(attempt: Attempt, end: ActivityFailure | ActivityRetry | ActivityReleas
     match end:
         case ActivityRetry(failure, delay):
             attempt.logger.info(
-                "activity %s failed in attempt %d, the next one is in %.1f s: %s: %s",
-                name, number, delay / 1_000_000, failure.type_name, failure.message,
+                "activity %s failed in attempt %d, the next one is in %.1f s: %s",
+                name, number, delay / 1_000_000, text_of_failure(failure),
             )  # fmt: skip
         case ActivityFailure(failure, cancelled):
             level = logging.INFO if cancelled else logging.WARNING
             attempt.logger.log(
                 level,
-                "activity %s failed for good in attempt %d: %s: %s",
+                "activity %s failed for good in attempt %d: %s",
                 name,
                 number,
-                failure.type_name,
-                failure.message,
+                text_of_failure(failure),
             )
         case ActivityOpened():
             attempt.logger.debug("activity %s waits for its end from outside in attempt %d", name, number)
         case ActivityReleased():
-            attempt.logger.info("activity %s was given back in attempt %d: the worker stops", name, number)
+            attempt.logger.info("activity %s was given back in attempt %d, its worker stops", name, number)

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from perdure.engine.whereabouts import Place
 from perdure.errors import InstanceNotFound, StoreCorrupt, StoreError
 from perdure.model.instance import Instance
 from perdure.model.reply import LONGEST_ASKED, Query, Reply
+from perdure.observability.logging import Log, text_of
 from perdure.serialization.replies import decode_query, encode_reply
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.executions import Executions
@@ -39,7 +39,7 @@ class Answering:
         replicas: Replicas,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        logger: logging.Logger,
+        logger: Log,
     ) -> None:
         self._backend = backend
         self._worker_key = worker_key
@@ -93,13 +93,18 @@ class Answering:
         except HOPELESS:
             raise
         except StoreError as problem:
-            self._logger.info("an answer didn't reach the store: %r", problem)
+            self._logger.info("an answer didn't reach the store, its client asks again: %s", text_of(problem))
 
     def _take(self, question: Question) -> None:
         try:
             query = decode_query(question.request)
         except StoreCorrupt as problem:  # of another release: its asker hears nothing, and says so
-            self._logger.warning("a question about %s can't be read: %s", question.instance_id, problem)
+            self._logger.warning(
+                "a question about %s can't be read, do clients run another release? %s",
+                question.instance_id,
+                text_of(problem),
+                extra={"instance_id": question.instance_id},
+            )
             return
         self._answer(question.instance_id, query, lambda reply: self.send(question.question_id, reply))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,7 +22,7 @@ from perdure.errors import StoreCorrupt
 from perdure.model.reference import is_reference
 from perdure.model.task import ActivityTask
 from perdure.model.transition import Heartbeat, RecordHeartbeat
-from perdure.observability.logging import ActivityLogger
+from perdure.observability.logging import ActivityLogger, FieldsLogger, attempt_fields
 from perdure.propagation import Propagation
 from perdure.serialization.payloads import Payloads
 from perdure.worker.heartbeats import Heartbeats, Spawn
@@ -45,7 +44,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     threads: Threads
     context: contextvars.Context
     """What the contextvars of activities begin with: never those of whoever happened to commit."""
-    logger: logging.Logger
+    logger: FieldsLogger
     spawn: Spawn
     send_heartbeat: Callable[[RecordHeartbeat], Awaitable[Heartbeat]]
     fetch: Callable[[bytes], Awaitable[bytes]]
@@ -94,7 +93,7 @@ class Attempt:
     def logger(self) -> ActivityLogger:
         """Made when somebody logs."""
         if self._logger is None:
-            self._logger = ActivityLogger(self._surroundings.logger, _fields(self.task))
+            self._logger = ActivityLogger(self._surroundings.logger, attempt_fields(self.task))
         return self._logger
 
     @property
@@ -179,7 +178,7 @@ class Attempt:
         if Cause.LEASE_LOST not in self.causes:
             self.logger.warning(
                 "activity %s of %s doesn't stop (%s): its slot stays taken until it returns. A plain function has to look "
-                "at activity_context().cancelled or to send heartbeats; an async one mustn't swallow CancelledError",
+                "at activity_context().cancelled or to send heartbeats, an async one mustn't swallow CancelledError.",
                 self.task.name,
                 self.task.instance_id,
                 ", ".join(cause.name.lower() for cause in sorted(self.causes)),
@@ -343,13 +342,3 @@ class Attempt:
 
 def _seconds(length: Micros | None) -> float | None:
     return None if length is None else length / 1_000_000
-
-
-def _fields(task: ActivityTask) -> dict[str, object]:
-    return {
-        "instance_id": task.instance_id,
-        "execution_id": task.execution_id.hex(),
-        "workflow": task.workflow,
-        "activity": task.name,
-        "attempt": task.attempt,
-    }

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from perdure.clock import new_dice
 from perdure.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreSealed
+from perdure.observability.logging import Log, text_of
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Backoff:
     Rows that follow closely are told of for debugging alone: a part of a store may be away for long. A pause is as long as the row of failures so far, not longer for their number: hundreds may fail at one moment.
     """
 
-    def __init__(self, logger: logging.Logger, what: str) -> None:
+    def __init__(self, logger: Log, what: str) -> None:
         self._logger = logger
         self._what = what
         self._failures = 0
@@ -43,8 +44,8 @@ class Backoff:
             self._level = logging.WARNING if now - self._warned_at >= _QUIET_SECONDS else logging.DEBUG
             if self._level == logging.WARNING:
                 self._warned_at = now
-            kind = type(problem).__name__
-            self._logger.log(self._level, "%s failed, trying again until it works: %s: %s", self._what, kind, problem)
+            said = text_of(problem)
+            self._logger.log(self._level, "%s failed, trying again until it works: %s", self._what, said)
         self._failures += 1
         longest = min(max(now - self._failing_since, _FIRST_SECONDS), _LONGEST_SECONDS)
         return longest * self._dice.uniform(0.5, 1.0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from perdure.backends.protocol import Backend
 from perdure.clock import new_dice
 from perdure.errors import StoreError
+from perdure.observability.logging import Log
 from perdure.worker.backoff import HOPELESS, Backoff
 
 _AT_ONCE = 100
@@ -17,7 +17,7 @@ _SHORTEST_SECONDS = 0.05
 _SECONDS_BETWEEN = 10.0
 
 
-async def clear_away(backend: Backend, logger: logging.Logger) -> None:
+async def clear_away(backend: Backend, logger: Log) -> None:
     """A little at a time while there is something, else a look every few seconds; workers don't do it in step."""
     backoff = Backoff(logger, "removal of expired instances")
     dice, time = new_dice(), asyncio.get_running_loop().time

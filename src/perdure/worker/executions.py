@@ -16,7 +16,6 @@ lease back) is a coroutine.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -29,6 +28,7 @@ from perdure.errors import StoreFilling, StoreUnavailable
 from perdure.model.checkpoint import Checkpoint
 from perdure.model.task import ActivityTask, WorkflowTask
 from perdure.model.transition import Checkpointed, Rejected
+from perdure.observability.logging import Log
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.hand_back import HandBack
 from perdure.worker.leaving import Leaving
@@ -49,7 +49,7 @@ class Executions:
         *,
         cache_size: int,
         links: Links,
-        logger: logging.Logger,
+        logger: Log,
     ) -> None:
         self._app = app
         self._stepper = stepper
@@ -330,6 +330,8 @@ class Executions:
     def _accept(self, seat: Seat, step: Step, outcome: Checkpointed) -> None:
         """The step is durable: begin what came back with it, and go on."""
         self._writing.worked()
+        if seat.stuck_attempts:
+            self._leaving.tell_goes_on(seat)
         self._hand_back.settle(step.offer, outcome.activities)
         assert seat.execution is not None
         seat.execution.committed(outcome)
@@ -353,7 +355,7 @@ class Executions:
     # --- what goes wrong, and what takes its time
 
     def _refused(self, seat: Seat, step: Step, outcome: Rejected) -> None:
-        self._logger.info("a checkpoint of %s was refused: %s", seat.instance_id, outcome.reason)
+        self._logger.info("a checkpoint of %s was refused: %s", seat.instance_id, outcome.reason, extra=seat.log_fields)
         seat.unload()
         self._apart(seat, partial(self._leaving.release, seat))
         self._send_alone(step.results)
@@ -361,10 +363,7 @@ class Executions:
     def _give_way(self, seat: Seat, work: Work, problem: Exception) -> None:
         """The task can't be done here and now: leave it to others, or mark the instance stuck."""
         seat.unload()
-        if isinstance(problem, StaleTask):
-            self._apart(seat, partial(self._leaving.release, seat))
-        else:
-            self._apart(seat, partial(self._leaving.mark_stuck, seat, problem))
+        self._apart(seat, partial(self._leaving.give_way, seat, problem))
         self._send_alone(work.results)
 
     def _commit_failed(self, seat: Seat, step: Step, problem: BaseException) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import _thread
 import enum
-import logging
 import os
 import random
 import sys
@@ -29,11 +28,11 @@ import msgspec
 
 from perdure.engine.runtime import ExecutionRuntime
 from perdure.errors import ConfigurationError, NotInWorkflow
+from perdure.observability.logging import Log
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_log = logging.getLogger("perdure.workflow")
 
 _NOW = "ctx.now()"
 _ACTIVITY = "an activity"
@@ -114,7 +113,8 @@ class Use(msgspec.Struct, frozen=True):
 class Guard:
     """Of one worker. It is off between calls."""
 
-    def __init__(self, *, raises: bool) -> None:
+    def __init__(self, logger: Log, *, raises: bool) -> None:
+        self._logger = logger
         self._raises = raises
         self._told: set[Use] = set()
         _install()
@@ -141,7 +141,7 @@ class Guard:
                 raise NotInWorkflow(str(use))
             if use not in self._told:
                 self._told.add(use)
-                _log.warning("%s", use, extra={"guarded_use": use})
+                self._logger.warning("workflow code isn't deterministic: %s", use, extra={"guarded_use": use})
         finally:
             _active.guard = self
 

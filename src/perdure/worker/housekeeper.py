@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
+from perdure.backends.endings import losses_reason
 from perdure.backends.protocol import Backend
 from perdure.clock import Micros, new_dice
 from perdure.errors import StoreError
+from perdure.observability.advice import advice_for
+from perdure.observability.logging import Log
 from perdure.worker.backoff import HOPELESS, Backoff
 
 _SECONDS_BETWEEN = 3.0
@@ -15,7 +17,7 @@ _SPREAD_SECONDS = 0.5
 """Over which those who all know when a lease lapses come one after the other; whoever is later finds it done."""
 
 
-async def keep_house(backend: Backend, logger: logging.Logger) -> None:
+async def keep_house(backend: Backend, logger: Log) -> None:
     """Housekeeping at once, for what a killed worker left, and then every few seconds; workers don't do it in step.
 
     And as soon as a worker's lease lapses that hasn't been heard of: what it held waits no longer than that.
@@ -32,7 +34,15 @@ async def keep_house(backend: Backend, logger: logging.Logger) -> None:
             continue
         backoff.worked()
         if done.workers_lost:
-            logger.warning("%d workers were lost, with %d running activities", done.workers_lost, done.activities_lost)
+            logger.warning(
+                "%d workers were lost, with %d running activities: others take over",
+                done.workers_lost,
+                done.activities_lost,
+            )
+        for instance_id in done.stuck:
+            advice = advice_for(losses_reason(), instance_id)
+            extra = {"instance_id": instance_id, "stuck": advice.kind}
+            logger.error("%s is stuck and waits for resume. %s", instance_id, advice.text, extra=extra)
         await asyncio.sleep(pause_seconds(done.next_lapse_in, dice.random()))
 
 

@@ -8,7 +8,6 @@ The thread has an event loop of its own and a twin of the store; the watchdog li
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -19,6 +18,7 @@ import msgspec
 from perdure.backends.protocol import Backend
 from perdure.clock import Clock, Micros
 from perdure.errors import StoreError
+from perdure.observability.logging import Log, text_of
 
 _MARGIN = 0.1
 """The share of a lease that must be left when the worker stops: its last commits may be on their way."""
@@ -55,7 +55,7 @@ class Keeper:
         clock: Clock,
         lost: Callable[[str], None],
         beaten: Callable[[Micros], None],
-        logger: logging.Logger,
+        logger: Log,
         aside: Aside = in_a_thread,
     ) -> None:
         self._aside = aside
@@ -133,7 +133,7 @@ class Keeper:
         except asyncio.CancelledError:
             pass
         except BaseException as problem:
-            self._logger.critical("the keeper of the leases has failed", exc_info=problem)
+            self._logger.critical("the keeper of the leases has failed: please report it", exc_info=problem)
             self.lose("its keeper has failed")
         finally:
             await self._close()
@@ -171,7 +171,7 @@ class Keeper:
         try:
             await self._twin.close()
         except StoreError as problem:
-            self._logger.warning("closing the keeper's connection failed: %s", problem)
+            self._logger.warning("closing the keeper's connection failed: %s", text_of(problem))
 
     def _tell(self, function: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the worker's loop is closed: nobody is left to be told

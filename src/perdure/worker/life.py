@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from perdure.errors import StoreError
 from perdure.model.reply import Query, Reply
 from perdure.model.task import ActivityTask
 from perdure.model.transition import ActivityFailure, ActivityResult, Offer
+from perdure.observability.logging import text_of
 from perdure.worker.activities import Activities
 from perdure.worker.answering import Answering
 from perdure.worker.attempt import Surroundings
@@ -120,7 +120,7 @@ class Life:
             slots=has.slots,
             begin=self._activities.begin,
         )
-        self._stepper = Stepper(has.backend, has.app, self._time, options=has.options, logger=has.logger)
+        self._stepper = Stepper(has.backend, has.app, self._time, options=has.options, loggers=has.loggers)
         self._executions = Executions(
             has.backend,
             has.app,
@@ -146,7 +146,7 @@ class Life:
             has_steps=lambda: self._executions.has_steps,
             clock=has.clock,
             spawn=self._spawn,
-            logger=has.logger,
+            loggers=has.loggers,
         )
         self.answering = Answering(
             has.backend, self._key, self._executions, self._replicas, spawn=self._spawn, logger=has.logger
@@ -164,7 +164,7 @@ class Life:
             propagation=has.app.propagation,
             threads=has.threads,
             context=has.context,
-            logger=logging.getLogger("perdure.activity"),
+            logger=has.loggers.activity,
             spawn=self._spawn,
             send_heartbeat=has.backend.commit,
             fetch=lambda payload: until_done(partial(whole, has.backend, payload), fetching),
@@ -293,7 +293,7 @@ class Life:
             _, left = await asyncio.wait(waiting, timeout=_RECORDING_SECONDS)
             if left:
                 self._has.logger.warning(
-                    "the store didn't take %d last transitions; others will do that work", len(left)
+                    "the store didn't take %d last transitions, other workers will do that work", len(left)
                 )
                 return
             waiting = set(self._jobs)
@@ -305,7 +305,7 @@ class Life:
                 async with asyncio.timeout(_SIGN_OFF_SECONDS):
                     await self._has.backend.stop_worker(self._key)
         except (StoreError, TimeoutError) as problem:
-            why = str(problem) or f"no answer within {_SIGN_OFF_SECONDS:g} s"
+            why = text_of(problem) if str(problem) else f"no answer within {_SIGN_OFF_SECONDS:g} s"
             self._has.logger.warning("giving the leases back failed, they end with their time: %s", why)
         await self._keeper.stop()
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from perdure.errors import StoreError
+from perdure.observability.logging import text_of
 from perdure.worker.backoff import HOPELESS
 from perdure.worker.beginning import begin_life
 from perdure.worker.life import Life, LifeEnd
@@ -52,7 +53,7 @@ class Lives:
                 await life.run(self._note_begun, note)
         except StoreError as problem:
             if self._has_begun and not isinstance(problem, HOPELESS):
-                self._has.logger.warning("a new life of the worker couldn't begin: %s", problem)
+                self._has.logger.warning("the worker couldn't start again, it goes on trying: %s", text_of(problem))
             else:
                 self._fail(problem)
         except Exception as problem:

@@ -8,7 +8,6 @@ well). With no slot at all it still looks once a second whether running activiti
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import msgspec
@@ -17,6 +16,7 @@ from perdure.backends.answers import may_have_happened
 from perdure.backends.protocol import Backend
 from perdure.errors import StoreError
 from perdure.model.transition import Claimed, ClaimTasks
+from perdure.observability.logging import Log
 from perdure.worker.activities import Activities
 from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import HOPELESS, Backoff
@@ -83,7 +83,7 @@ class Poller:
         workflow_names: frozenset[str],
         workplace: Workplace,
         time: StoreTime,
-        logger: logging.Logger,
+        logger: Log,
     ) -> None:
         self._backend = backend
         self._worker_key = worker_key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.clock import Clock
+from perdure.observability.logging import FieldsLogger, Loggers
 from perdure.worker.keeper import Aside
 from perdure.worker.options import WorkerOptions
 from perdure.worker.slots import Slots
@@ -28,9 +28,14 @@ class Possessions(msgspec.Struct, frozen=True, kw_only=True):
     activities: Mapping[str, Activity[..., Any]]
     options: WorkerOptions
     clock: Clock
-    logger: logging.Logger
+    loggers: Loggers
     slots: Slots
     threads: Threads
     context: contextvars.Context
     stop: StopRequest
     aside: Aside
+
+    @property
+    def logger(self) -> FieldsLogger:
+        """Of what the worker itself has to say."""
+        return self.loggers.worker

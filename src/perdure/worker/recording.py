@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from perdure.backends.answers import may_have_happened
@@ -20,6 +19,7 @@ from perdure.model.transition import (
     Recorded,
     Rejected,
 )
+from perdure.observability.logging import Log, attempt_fields, text_of
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.heartbeats import Heartbeats
 from perdure.worker.verdict import End
@@ -31,7 +31,7 @@ _PASSING = (StoreUnavailable, StoreFull, StoreReadOnly, StoreFilling)
 class EndRecorder:
     """Sends ends of attempts, each in a transition of its own."""
 
-    def __init__(self, backend: Backend, uncertain: Callable[[], None], logger: logging.Logger) -> None:
+    def __init__(self, backend: Backend, uncertain: Callable[[], None], logger: Log) -> None:
         self._backend = backend
         self._uncertain = uncertain
         self._logger = logger
@@ -45,7 +45,7 @@ class EndRecorder:
         An end that the store can't hold becomes a failure that says so: else the attempt would never end.
         """
         if heartbeats is not None:
-            await self._flush(heartbeats)
+            await self._flush(task, heartbeats)
         refused: StoreError | None = None
         while True:
             try:
@@ -61,7 +61,13 @@ class EndRecorder:
                     await asyncio.sleep(self._backoff.failed(problem))
                     continue
                 refused = problem
-                self._logger.exception("the store can't hold the end of activity %s of %s", task.name, task.instance_id)
+                self._logger.error(  # noqa: TRY400 - the driver's error, in the stack, may quote what it was given
+                    "the store can't hold the end of activity %s of %s, which fails with that: %s",
+                    task.name,
+                    task.instance_id,
+                    text_of(problem),
+                    extra=attempt_fields(task),
+                )
                 end = _refusal(task, problem)
             else:
                 self._backoff.worked()
@@ -74,15 +80,25 @@ class EndRecorder:
             end, (ActivityReleased, ActivityOpened)
         ):  # whoever has the token may be faster than the function
             self._logger.info(
-                "the end of activity %s of %s wasn't recorded: %s", task.name, task.instance_id, outcome.reason
+                "the end of activity %s of %s wasn't recorded: %s",
+                task.name,
+                task.instance_id,
+                outcome.reason,
+                extra=attempt_fields(task),
             )
         return None
 
-    async def _flush(self, heartbeats: Heartbeats) -> None:
+    async def _flush(self, task: ActivityTask, heartbeats: Heartbeats) -> None:
         try:
             await heartbeats.flush()
         except StoreError as problem:
-            self._logger.warning("the last heartbeat details of an attempt are lost: %s", problem)
+            self._logger.warning(
+                "the last heartbeat details of activity %s of %s are lost: %s",
+                task.name,
+                task.instance_id,
+                text_of(problem),
+                extra=attempt_fields(task),
+            )
 
 
 def _refusal(task: ActivityTask, problem: StoreError) -> ActivityFailure:

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -28,6 +27,7 @@ from perdure.errors import InstanceNotFound, PayloadTooLarge, StoreCorrupt, Stor
 from perdure.model.event import Event
 from perdure.model.instance import Instance
 from perdure.model.reply import LONGEST_ASKED, AskAgain, Query, Raised, Replied, Reply, Unreadable
+from perdure.observability.logging import Loggers, text_of
 from perdure.serialization.failures import to_failure
 from perdure.serialization.saved import SavedHistory, task_of
 from perdure.worker.backoff import HOPELESS
@@ -85,7 +85,7 @@ class Replicas:
         has_steps: Callable[[], bool],
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        logger: logging.Logger,
+        loggers: Loggers,
     ) -> None:
         """`has_steps`: whether workflow tasks are under way."""
         self._backend = backend
@@ -95,7 +95,7 @@ class Replicas:
         self._has_steps = has_steps
         self._clock = clock
         self._spawn = spawn
-        self._logger = logger
+        self._loggers = loggers
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._turn = asyncio.Lock()
         self._asked: dict[str, _Replica] = {}
@@ -155,7 +155,12 @@ class Replicas:
             replica.close()
             return  # it was removed meanwhile, as its askers will find
         except StoreError as problem:
-            self._logger.warning("a query of %s isn't answered: %s", replica.instance_id, problem)
+            self._loggers.worker.warning(
+                "a query of %s isn't answered, its client asks again: %s",
+                replica.instance_id,
+                text_of(problem),
+                extra={"instance_id": replica.instance_id},
+            )
             return
         for place, each in enumerate(asked):
             if reply is None and replica.execution is None:
@@ -211,6 +216,7 @@ class Replicas:
                     definition,
                     self._app,
                     limits=self._limits,
+                    logger=self._loggers.workflow,
                     outlasts_end=True,
                     asks_for_inputs=asks_for_inputs,
                 )

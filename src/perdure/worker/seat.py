@@ -18,6 +18,7 @@ from perdure.model.event import ActivityCompleted, ActivityFailed
 from perdure.model.reply import Reply
 from perdure.model.task import ActivityTask, PendingEvent, WorkflowTask
 from perdure.model.transition import ActivityFailure, ActivityResult, FusedResult, Offer
+from perdure.observability.logging import instance_fields
 
 FinalEnd = ActivityResult | ActivityFailure
 
@@ -76,14 +77,18 @@ class Seat:
         "instance_id",
         "instance_key",
         "is_busy",
+        "queue",
         "stuck_attempts",
         "token",
+        "workflow",
     )  # fmt: skip
 
     def __init__(self, task: WorkflowTask) -> None:
         self.instance_key = task.instance_key
         self.instance_id = task.instance_id
         self.execution_id = task.execution_id
+        self.workflow = task.workflow
+        self.queue = task.queue
         self.token = task.token
         self.stuck_attempts = 0
         self.execution: Execution | None = None
@@ -146,6 +151,11 @@ class Seat:
         return execution.position == task.position or (self.token == task.token and execution.position > task.position)
 
     @property
+    def log_fields(self) -> dict[str, object]:
+        """What a record says of whom it is about."""
+        return instance_fields(self.instance_id, self.execution_id, self.workflow, self.queue)
+
+    @property
     def is_there(self) -> bool:
         """Whether the store has the instance; its first step may be taken ahead of it."""
         return self.instance_key != 0
@@ -165,6 +175,7 @@ class Seat:
     def load(self, execution: Execution) -> None:
         """An execution has been read into memory."""
         self.execution = execution
+        self.workflow = execution.workflow
         self.applied_through = -1
 
     def unread(self, task: WorkflowTask) -> list[PendingEvent]:

@@ -12,7 +12,6 @@ A signal: the workflow task that it makes due comes back with its answer.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -35,6 +34,7 @@ from perdure.model.transition import (
     NotAppended,
     Offer,
 )
+from perdure.observability.logging import Log, text_of
 from perdure.worker.backlog import Backlog
 from perdure.worker.executions import Executions
 from perdure.worker.hand_back import HandBack
@@ -66,7 +66,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """For what makes a workflow task due, while there is room for one more."""
     uncertain: Callable[[], None]
     """The answer was lost to what may have leased something."""
-    logger: logging.Logger
+    logger: Log
 
 
 class Shortcuts:
@@ -102,7 +102,7 @@ class Shortcuts:
                     self._send(start, told, seat, checkpoint)
                     continue
             except Exception:  # a fault of ours: it harms this start alone, which is made without a step
-                self._has.logger.exception("a fault in perdure's worker: please report it")
+                self._has.logger.exception("a fault in perdure's worker: please report it", extra=seat.log_fields)
                 seat.unload()
             self._has.executions.free_places(1)
             if not told.done():
@@ -118,7 +118,12 @@ class Shortcuts:
         try:
             checkpoint = has.stepper.apply_ahead(seat, task, begun(asked, now))
         except Exception as problem:  # the claimed task says it again, and marks the instance stuck
-            has.logger.info("the first step of %s isn't taken with its start: %r", asked.instance_id, problem)
+            has.logger.info(
+                "the first step of %s isn't taken with its start: %s",
+                asked.instance_id,
+                text_of(problem),
+                extra=seat.log_fields,
+            )
             checkpoint = None
         if checkpoint is None:
             seat.unload()

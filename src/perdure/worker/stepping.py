@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -18,6 +17,7 @@ from perdure.model.event import Event, ExecutionStarted
 from perdure.model.reference import read_reference
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, Rejected
+from perdure.observability.logging import Loggers
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.guard import Guard, GuardMode
 from perdure.worker.options import WorkerOptions
@@ -35,21 +35,24 @@ class Stepper:
     """Carries out the parts; knows nothing of seats but the one it is given."""
 
     def __init__(
-        self, backend: Backend, app: App, time: StoreTime, *, options: WorkerOptions, logger: logging.Logger
+        self, backend: Backend, app: App, time: StoreTime, *, options: WorkerOptions, loggers: Loggers
     ) -> None:
         self._backend = backend
         self._app = app
         self._time = time
         self._limits = options.limits
-        self._guard = None if options.guard is GuardMode.OFF else Guard(raises=options.guard is GuardMode.RAISE)
-        self._logger = logger
-        self._reading = Backoff(logger, "reading a history")
+        self._guard = (
+            None if options.guard is GuardMode.OFF else Guard(loggers.workflow, raises=options.guard is GuardMode.RAISE)
+        )
+        self._logger = loggers.workflow
+        self._reading = Backoff(loggers.worker, "reading a history")
         self.applying: Seat | None = None
         """Whose workflow code runs now: for the watchdog, which looks from another thread."""
 
     def load_new(self, seat: Seat, task: WorkflowTask) -> None:
         """Bring an execution into memory that has no history yet."""
-        seat.load(Execution(task, self._app.workflows[task.workflow], self._app, limits=self._limits))
+        definition = self._app.workflows[task.workflow]
+        seat.load(Execution(task, definition, self._app, limits=self._limits, logger=self._logger))
 
     def apply_ahead(self, seat: Seat, task: WorkflowTask, started: ExecutionStarted) -> Checkpoint | None:
         """Take the first step of an instance that isn't there yet. None if it asks for a side effect, which must wait.
@@ -86,7 +89,9 @@ class Stepper:
         self, seat: Seat, task: WorkflowTask, events: Sequence[Event], *, asks_for_inputs: bool = False
     ) -> None:
         definition = self._app.workflows[task.workflow]
-        execution = Execution(task, definition, self._app, limits=self._limits, asks_for_inputs=asks_for_inputs)
+        execution = Execution(
+            task, definition, self._app, limits=self._limits, logger=self._logger, asks_for_inputs=asks_for_inputs
+        )
         seat.load(execution)
         self.applying = seat
         try:

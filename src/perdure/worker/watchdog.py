@@ -16,12 +16,14 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from perdure.clock import Clock
 from perdure.errors import StoreError
 from perdure.model.transition import MarkStuck
+from perdure.observability.advice import Advice, advice_for
+from perdure.observability.logging import Log, text_of
 from perdure.worker.keeper import Keeper
 from perdure.worker.seat import Seat
 from perdure.worker.waiting import wait_for_event
@@ -41,14 +43,14 @@ class Watchdog:
         applying: Callable[[], Seat | None],
         limit_seconds: float,
         clock: Clock,
-        logger: logging.Logger,
+        logger: Log,
     ) -> None:
         self._keeper = keeper
         self._worker_key = worker_key
         self._applying = applying
         self._limit = limit_seconds
         self._clock = clock
-        self._logger = logger
+        self._logger = _Aside(logger)
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
 
@@ -85,10 +87,13 @@ class Watchdog:
     def _report(self, seconds: float) -> None:
         frame = sys._current_frames().get(self._thread_id)
         stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (its thread has ended)\n"
-        self._log(
+        self._logger.log(
             logging.WARNING,
-            f"the event loop of the worker has been blocked for {seconds:.1f} s by {self._culprit()}; nothing else "
-            f"can run. It is here:\n{stack}",
+            "the event loop of the worker has been blocked for %.1f s by %s, nothing else can run. It is here:\n%s",
+            seconds,
+            self._culprit(),
+            stack,
+            extra=self._fields(),
         )
 
     def _culprit(self) -> str:
@@ -98,38 +103,75 @@ class Watchdog:
         task = asyncio.current_task(self._loop)
         return "a callback" if task is None else f"task {task.get_name()!r}"
 
+    def _fields(self) -> dict[str, object]:
+        applying = self._applying()
+        return {} if applying is None else applying.log_fields
+
     async def _is_given_up(self, seconds: float) -> bool:
         """The limit is passed. Whether everything was given back."""
         applying = self._applying()
         if applying is None:
-            self._log(
-                logging.CRITICAL, f"blocked for {seconds:.0f} s by {self._culprit()}: no heartbeats until it ends"
+            self._logger.log(
+                logging.CRITICAL,
+                "the event loop of the worker has been blocked for %.0f s by %s: no heartbeats until it ends, and then "
+                "others take over what it holds",
+                seconds,
+                self._culprit(),
             )
             self._keeper.pause(f"its event loop was blocked by {self._culprit()}")
             return False
-        reason = f"its workflow code blocked a worker's event loop for {seconds:.0f} s"
-        fate = "is marked stuck until it is resumed" if applying.is_there else "hasn't been started yet"
-        self._log(logging.CRITICAL, f"{reason}: {applying.instance_id!r} {fate}, all other leases are given back")
+        reason = f"RunawayWorkflow: its workflow code blocked a worker's event loop for {seconds:.0f} s"
+        self._tell_runaway(applying, seconds, advice_for(reason, applying.instance_id))
         try:
             if applying.is_there:
                 await self._keeper.twin.commit(
                     MarkStuck(
                         instance_key=applying.instance_key,
                         token=applying.token,
-                        reason=f"RunawayWorkflow: {reason}",
+                        reason=reason,
                         retry_in=None,
                     )
                 )
             await self._keeper.twin.stop_worker(self._worker_key)
         except StoreError as problem:
-            self._log(logging.ERROR, f"the leases end with their time: {type(problem).__name__}: {problem}")
+            self._logger.log(
+                logging.WARNING, "giving the leases back failed, they end with their time: %s", text_of(problem)
+            )
         self._keeper.lose("its event loop was blocked by workflow code")
         return True
 
-    def _log(self, level: int, message: str) -> None:
-        # In a thread of its own: the loop may be blocked in a log handler, whose lock the keeper mustn't wait for.
+    def _tell_runaway(self, applying: Seat, seconds: float, advice: Advice) -> None:
+        if not applying.is_there:  # nothing of it is in the store
+            self._logger.log(
+                logging.CRITICAL,
+                "%s blocked the event loop of its worker for %.0f s and hasn't been started yet, all other leases are given back. %s",
+                applying.instance_id,
+                seconds,
+                advice.cause,
+                extra=applying.log_fields,
+            )
+            return
+        self._logger.log(
+            logging.CRITICAL,
+            "%s is stuck and waits for resume: it blocked the event loop of its worker for %.0f s, all other leases are given "
+            "back. %s",
+            applying.instance_id,
+            seconds,
+            advice.text,
+            extra={**applying.log_fields, "stuck": advice.kind, "stuck_attempts": applying.stuck_attempts + 1},
+        )
+
+
+class _Aside:
+    """Logs in a thread of its own: the loop may be blocked in a log handler, whose lock the keeper mustn't wait for."""
+
+    def __init__(self, logger: Log) -> None:
+        self._inner = logger
+
+    def log(self, level: int, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        said = {"extra": extra or {}}
         threading.Thread(
-            target=self._logger.log, args=(level, "%s", message), name="perdure-watchdog", daemon=True
+            target=self._inner.log, args=(level, message, *args), kwargs=said, name="perdure-watchdog", daemon=True
         ).start()
 
 

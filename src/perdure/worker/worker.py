@@ -21,6 +21,7 @@ from perdure.errors import ConfigurationError
 from perdure.model.options import Duration
 from perdure.model.reply import Query, Reply
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.observability.logging import Loggers
 from perdure.worker.collector import frozen_heap, patient_collector
 from perdure.worker.guard import GuardMode
 from perdure.worker.keeper import Aside, in_a_thread
@@ -31,8 +32,6 @@ from perdure.worker.possessions import Possessions
 from perdure.worker.slots import Slots
 from perdure.worker.stopping import StopRequest, stop_on_signals
 from perdure.worker.threads import Threads
-
-_log = logging.getLogger("perdure.worker")
 
 
 class Worker:
@@ -48,7 +47,8 @@ class Worker:
     `activity_threads` threads. `cache_size` (2,000) executions stay in memory. Running activities have `grace` (10 s) to
     end when the worker stops. Workflow code that blocks the event loop for `block_limit` (30 s) is marked stuck. `lease`
     (20 s) is how long others wait before they take over from a worker that has gone silent. `guard` ("off", "warn" or
-    "raise") is what it does about workflow code that reads clocks, draws numbers, or uses files or the network.
+    "raise") is what it does about workflow code that reads clocks, draws numbers, or uses files or the network. It logs to
+    `worker`, `workflow` and `activity` below `logger` ("perdure").
 
     Raises ConfigurationError for options that can't be meant.
     """
@@ -72,6 +72,7 @@ class Worker:
         limits: Limits | None = None,
         guard: GuardMode | str | None = None,
         name: str | None = None,
+        logger: logging.Logger | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.options: WorkerOptions = worker_options(
@@ -90,6 +91,7 @@ class Worker:
             limits=limits,
             guard=guard,
         )
+        self.loggers: Loggers = Loggers(logger, self.options.name)
         self._app = app
         self._is_store_ours = isinstance(store, str)
         self._backend = connect(store) if isinstance(store, str) else store
@@ -129,7 +131,7 @@ class Worker:
             if error is None:
                 raise
             if problem is not error:
-                _log.exception("the worker had failed")
+                self.loggers.worker.exception("the worker had failed")
 
     async def run_forever(self) -> None:
         """Work until SIGTERM, Ctrl-C or `stop`; then end gracefully, or at once after a second signal.
@@ -213,7 +215,7 @@ class Worker:
                 activities=activities,
                 options=self.options,
                 clock=self._clock,
-                logger=_log,
+                loggers=self.loggers,
                 slots=Slots(self.options.max_activities),
                 threads=threads,
                 context=contextvars.copy_context(),

@@ -38,10 +38,10 @@ from perdure.workflows.signal import Signal
 from perdure.workflows.signal_channel import SignalChannel
 
 if TYPE_CHECKING:
-    import logging
     import random
 
     from perdure.model.options import WorkflowOptions
+    from perdure.observability.logging import FieldsLogger
     from perdure.workflows.runtime import Runtime, StoredCall
 
 P = ParamSpec("P")
@@ -258,8 +258,8 @@ class Context:
         return self._runtime.is_replaying
 
     @property
-    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]:
-        """A logger, silent in replay, that carries instance and execution."""
+    def logger(self) -> FieldsLogger:
+        """A logger, silent in replay; its records carry instance_id, execution_id, workflow, queue and worker."""
         return self._runtime.logger
 
     def publish(self, key: str, value: object) -> None:

@@ -16,10 +16,9 @@ from perdure.model.retry import StoredRetry
 from perdure.workflows.future import Future, SubWorkflowFuture
 
 if TYPE_CHECKING:
-    import logging
-
     from perdure.activities.definition import Activity
     from perdure.model.options import WorkflowOptions
+    from perdure.observability.logging import FieldsLogger
     from perdure.workflows.context import Context
     from perdure.workflows.definition import Workflow
     from perdure.workflows.info import Info
@@ -83,7 +82,7 @@ class Runtime(Protocol):
     @property
     def is_replaying(self) -> bool: ...
     @property
-    def logger(self) -> logging.Logger | logging.LoggerAdapter[Any]: ...
+    def logger(self) -> FieldsLogger: ...
     @property
     def random(self) -> random.Random: ...
     @property

@@ -131,7 +131,8 @@ def matching(tables: Tables, where: InstanceFilter) -> Iterator[InstanceRow]:
 
 def _tests(where: InstanceFilter) -> list[Callable[[InstanceRow], bool]]:
     """One test for each condition that is given."""
-    created_from, created_to, ended_to = _micros(where.created_from), _micros(where.created_to), _micros(where.ended_to)
+    created_from, created_to = _micros(where.created_from), _micros(where.created_to)
+    ended_to, updated_to = _micros(where.ended_to), _micros(where.updated_to)
     tests: list[tuple[object, Callable[[InstanceRow], bool]]] = [
         (where.states, lambda row: where.states is None or row.state in where.states),
         (where.workflow, lambda row: row.workflow == where.workflow),
@@ -142,6 +143,7 @@ def _tests(where: InstanceFilter) -> list[Callable[[InstanceRow], bool]]:
         (created_from, lambda row: created_from is None or row.created_at >= created_from),
         (created_to, lambda row: created_to is None or row.created_at < created_to),
         (ended_to, lambda row: ended_to is None or (row.ended_at is not None and row.ended_at < ended_to)),
+        (updated_to, lambda row: updated_to is None or row.updated_at < updated_to),
         (where.tags, lambda row: where.tags is None or where.tags.items() <= row.tags.items()),
         (
             where.parent_instance_id,

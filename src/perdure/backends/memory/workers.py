@@ -63,7 +63,8 @@ def give_leases_back(
 
 def housekeep(tables: Tables, now: Micros) -> Housekeeping:
     lost = [worker for worker in tables.workers.values() if not worker.is_dead and worker.lease_until <= now]
-    activities_lost = lose(tables, lost, now)
+    stuck: list[str] = []
+    activities_lost = lose(tables, lost, now, stuck)
     expired = sum(expire(tables, tables.activities[key], now) for key in tables.patience.pop_due(now))
     deadlines = 0
     for key in tables.deadlines.pop_due(now):
@@ -76,18 +77,19 @@ def housekeep(tables: Tables, now: Micros) -> Housekeeping:
         activities_lost=activities_lost,
         activities_expired=expired,
         deadlines_passed=deadlines,
+        stuck=tuple(stuck),
         next_lapse_in=None if lapses_at is None else lapses_at - now,
     )
 
 
-def lose(tables: Tables, workers: Sequence[WorkerRow], now: Micros) -> int:
-    """These workers are dead; how many activity attempts were lost."""
+def lose(tables: Tables, workers: Sequence[WorkerRow], now: Micros, stuck: list[str]) -> int:
+    """These workers are dead; how many activity attempts were lost. Ids of instances that are stuck now are added."""
     for worker in workers:
         worker.is_dead = True
-    return sum(_take_over(tables, worker, now) for worker in workers)
+    return sum(_take_over(tables, worker, now, stuck) for worker in workers)
 
 
-def _take_over(tables: Tables, worker: WorkerRow, now: Micros) -> int:
+def _take_over(tables: Tables, worker: WorkerRow, now: Micros, stuck: list[str]) -> int:
     """End the leases of a dead worker; how many activity attempts were lost."""
     for instance in list(worker.instances.values()):
         was_out = instance.claimed
@@ -95,6 +97,7 @@ def _take_over(tables: Tables, worker: WorkerRow, now: Micros) -> int:
         instance.lost += was_out
         if instance.lost >= LOSSES_IN_A_ROW:
             stick(tables, instance, losses_reason(), None, now)
+            stuck.append(instance.instance_id)
         else:
             tables.place_instance(instance, now)
     activities = list(worker.activities.values())

@@ -32,7 +32,7 @@ def judge(session: MysqlSession, place: str) -> None:
             f"binlog_format = ROW."
         )
     for risk in risks(settings):
-        _log.warning("%s: %s", place, risk)
+        _log.warning("the settings of %s put work at risk: %s", place, risk)
 
 
 def _judge_version(said: str, place: str, *, is_mariadb: bool) -> None:

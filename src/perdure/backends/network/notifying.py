@@ -99,7 +99,11 @@ class Ear:
                     failures = 0
                 level = logging.INFO if failures else logging.WARNING
                 _log.log(
-                    level, "%s: no notices, it is polled meanwhile: %s: %s", self._name, type(problem).__name__, problem
+                    level,
+                    "no notices of %s, it is polled meanwhile: %s: %s",
+                    self._name,
+                    type(problem).__name__,
+                    problem,
                 )
                 longest = min(_FIRST_SECONDS * 2.0**failures, _LONGEST_SECONDS)
                 failures = min(failures + 1, 10)

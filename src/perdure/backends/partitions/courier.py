@@ -20,6 +20,7 @@ from perdure.backends.partition import Partition
 from perdure.backends.partitions.errands import Errand
 from perdure.backends.rules.letters import receive, settle
 from perdure.backends.unit.chore import Chore
+from perdure.observability.logging import text_of
 
 _log = logging.getLogger("perdure.store")
 
@@ -72,7 +73,13 @@ class Courier:
         assert isinstance(receipt, Receipt)
         letter, answer = receipt.letter, receipt.outcome
         if receipt.error is not None:
-            _log.info("a message from %s to %s is delivered later: %r", letter.sender_id, letter.to, receipt.error)
+            _log.info(
+                "a message from %s to %s is delivered later: %s",
+                letter.sender_id,
+                letter.to,
+                text_of(receipt.error),
+                extra={"instance_id": letter.to},
+            )
         if not isinstance(answer, Answer):
             self._over(letter)
             return

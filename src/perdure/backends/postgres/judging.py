@@ -36,4 +36,4 @@ def judge(session: PostgresSession, place: str) -> None:
         raise StoreUsageError(f"{place} keeps text as {encoding}: perdure needs a database with the encoding UTF8.")
     for name, risk in _AT_RISK.items():
         if settings.get(name) == "off":
-            _log.warning("%s: %s is off: %s", place, name, risk)
+            _log.warning("the settings of %s put work at risk: %s", place, f"{name} is off: {risk}")

@@ -37,6 +37,10 @@ def of_instance(keys: Keys, row: InstanceRow) -> Entries:
         return found
     if row.deadline_at is not None:
         found[keys.deadlines, key] = row.deadline_at
+    if row.stuck_reason is not None:
+        found[keys.stuck, key] = 0
+    if row.suspended:
+        found[keys.suspended, key] = 0
     due_at = row.wake_at or 0
     if row.worker is not None:
         score = CLAIMED if row.claimed else due_at if row.phase == HELD else NOTHING_DUE

@@ -1,4 +1,7 @@
-"""An InstanceFilter as a test of a row: indexes serve states and times of end, all else is looked at row by row."""
+"""An InstanceFilter as a test of a row.
+
+Indexes serve states, times of end, and what is stuck or suspended; all else is looked at row by row.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from typing import Any
 
 import msgspec
 
+from perdure.backends.redis.keys import Keys
 from perdure.backends.rows import STATE_NUMBERS, InstanceRow
 from perdure.clock import to_micros
 from perdure.model.inspection import InstanceFilter
+from perdure.model.instance import State
 
 Accepts = Callable[[InstanceRow], bool]
 
@@ -23,14 +28,19 @@ def accepts(where: InstanceFilter) -> Accepts:
     return lambda row: all(test(row) for test in tests)
 
 
-def has_only_states(where: InstanceFilter) -> bool:
-    """Whether nothing but the states is asked for."""
-    return all(getattr(where, name) is None for name in _TESTS if name != "states")
+def sets(where: InstanceFilter, keys: Keys) -> dict[bytes, int]:
+    """Where all stand that it may find, with the numbers of their states."""
+    numbers = [number for state, number in STATE_NUMBERS.items() if where.states is None or state in where.states]
+    if where.stuck or where.suspended:
+        running = STATE_NUMBERS[State.RUNNING]
+        return {keys.stuck if where.stuck else keys.suspended: running} if running in numbers else {}
+    return {keys.states[number]: number for number in numbers}
 
 
-def states(where: InstanceFilter) -> list[int]:
-    """The numbers of the states that it may find."""
-    return [number for state, number in STATE_NUMBERS.items() if where.states is None or state in where.states]
+def is_all_of_sets(where: InstanceFilter) -> bool:
+    """Whether it finds all that stand there."""
+    told = {"states", "stuck" if where.stuck else "suspended" if where.suspended else "states"}
+    return all(getattr(where, name) is None for name in _TESTS if name not in told)
 
 
 def _has_tags(wanted: Mapping[str, str]) -> Accepts:
@@ -56,6 +66,11 @@ def _created_before(at: datetime) -> Accepts:
     return lambda row: row.created_at < until
 
 
+def _updated_before(at: datetime) -> Accepts:
+    until = to_micros(at)
+    return lambda row: row.updated_at < until
+
+
 def _is_of_states(wanted: frozenset[Any]) -> Accepts:
     numbers = {number for state, number in STATE_NUMBERS.items() if state in wanted}
     return lambda row: row.state in numbers
@@ -71,6 +86,7 @@ _TESTS: dict[str, Callable[[Any], Accepts]] = {
     "created_from": _created_from,
     "created_to": _created_before,
     "ended_to": _ended_before,
+    "updated_to": _updated_before,
     "tags": _has_tags,
     "parent_instance_id": lambda parent: lambda row: row.parent_id == parent,
     "stuck": lambda wanted: lambda row: (row.stuck_reason is not None) == wanted,

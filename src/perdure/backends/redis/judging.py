@@ -42,7 +42,7 @@ def judge(client: Client, place: str) -> None:
             can_be_lost.setdefault(what, []).append(name)
     for what, names in can_be_lost.items():
         which = "" if len(names) == len(nodes) else f" ({', '.join(names)})"
-        _log.warning("%s%s: %s", place, which, what)
+        _log.warning("the settings of %s put work at risk: %s", f"{place}{which}", what)
 
 
 def _nodes_of(client: Client) -> dict[str, Any]:

@@ -21,6 +21,8 @@ Numbers inside binary fields and members are 8 bytes, the highest first, so that
     ended                        zset  instance key by time of end
     removals                     zset  instance key by the time until which it is kept, of ended instances
     deadlines                    zset  instance key by deadline, of running instances
+    stuck                        zset  instance keys of running instances that are stuck, in order of bytes
+    suspended                    zset  the same of those that are suspended
     events:<instance>:<number>   list  of an execution's history: position of the first event, then the events
     executions:<instance>        hash  number -> a past execution
     pending:<instance>           hash  number -> event
@@ -167,7 +169,7 @@ class Keys:
         self.instances, self.ids, self.activities, self.open = map(name, ("instances", "ids", "activities", "open"))
         self.states = tuple(name(f"state:{number}") for number in range(6))
         self.ended, self.deadlines, self.receipts, self.blobs = map(name, ("ended", "deadlines", "receipts", "blobs"))
-        self.removals = name("removals")
+        self.removals, self.stuck, self.suspended = map(name, ("removals", "stuck", "suspended"))
         self.expiring, self.queues, self.workers, self.beats = map(name, ("expiring", "queues", "workers", "beats"))
         self.alive, self.dead, self.questions, self.asked = map(name, ("alive", "dead", "questions", "asked"))
         self.questions_expiry, self.buckets, self.permits = map(name, ("questions:expiry", "buckets", "permits"))

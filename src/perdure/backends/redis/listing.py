@@ -1,4 +1,4 @@
-"""Instances in the order of their keys, which is that of their age, out of the sets of states."""
+"""Instances in the order of their keys, which is that of their age, out of the sets that hold them all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def matching(
     if above is not None and above < 0:
         ends = b"-", b"+"
     found = heapq.merge(
-        *(_pages(client, keys.states[state], *ends, page, is_rising=is_rising) for state in filters.states(where)),
+        *(_pages(client, key, *ends, page, is_rising=is_rising) for key in filters.sets(where, keys)),
         reverse=not is_rising,
     )
     while some := list(islice(found, page)):
@@ -92,10 +92,10 @@ def _scored(found: Any) -> Iterator[tuple[int, bytes]]:
 def count(client: Client, keys: Keys, where: InstanceFilter) -> dict[State, int]:
     """By state; absent states have none."""
     counts: dict[State, int] = {}
-    if filters.has_only_states(where):
-        numbers = filters.states(where)
-        found = read(client, [("ZCARD", keys.states[number]) for number in numbers]) if numbers else []
-        counts.update((STATES[number], size) for number, size in zip(numbers, found, strict=True))
+    if filters.is_all_of_sets(where):
+        sets = filters.sets(where, keys)
+        found = read(client, [("ZCARD", key) for key in sets]) if sets else []
+        counts.update((STATES[number], size) for number, size in zip(sets.values(), found, strict=True))
     else:
         for row in matching(client, keys, where):
             counts[STATES[row.state]] = counts.get(STATES[row.state], 0) + 1

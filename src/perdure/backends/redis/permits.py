@@ -132,7 +132,13 @@ class Permits:
         stale = [member for member, at in taken.items() if member not in runs and at < settled_before]
         missing = runs.difference(taken)
         if stale or missing:
-            _log.info("%s: %d leases were counted for nothing, %d weren't", queue, len(stale), len(missing))
+            _log.info(
+                "of queue %s %d leases were counted for nothing and %d weren't counted, which is put right",
+                queue,
+                len(stale),
+                len(missing),
+                extra={"queue": queue},
+            )
         for first in range(0, len(stale), AT_MOST):
             client.execute_command("ZREM", home, *stale[first : first + AT_MOST])
         self._add(home, missing, now)

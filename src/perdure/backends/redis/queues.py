@@ -130,7 +130,7 @@ class Queues:
             try:
                 RESTORE.run(self._buffer.client, [ready, self._keys.twins[ready]], list(members))
             except Exception as problem:
-                _log.debug("what was reserved comes back a second later: %r", problem)
+                _log.debug("what was reserved on a queue comes back a second later: %r", problem)
 
     def held_instances(self, worker_key: int, now: Micros, limit: int) -> list[Place]:
         # All that are due, for the first ones are those of the highest priority.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from perdure.backends.admission import Bucket, permits, take
@@ -11,6 +12,10 @@ from perdure.backends.unit.unit import Unit
 from perdure.clock import Micros
 from perdure.errors import StoreCorrupt
 from perdure.model.task import ActivityTask, WorkflowTask
+from perdure.observability.advice import advice_for
+from perdure.observability.logging import instance_fields
+
+_log = logging.getLogger("perdure.store")
 
 _FIRST_RETRY: Micros = 1_000_000
 _LONGEST_RETRY: Micros = 300_000_000
@@ -25,7 +30,7 @@ def lease_instance(unit: Unit, worker_key: int, row: InstanceRow) -> WorkflowTas
     try:
         pending = (*row.first_pending(), *unit.pending_of(row))
     except StoreCorrupt as problem:
-        _stick(unit, row, str(problem))
+        _stick(unit, row, problem)
         return None
     if row.worker is None:
         row.token, row.worker = unit.draw_token(), worker_key
@@ -83,12 +88,18 @@ def _lease_activity(unit: Unit, worker_key: int, row: ActivityRow) -> ActivityTa
     except StoreCorrupt as problem:
         row.due_at = unit.now + _LONGEST_RETRY
         unit.change_activity(row)
-        _stick(unit, instance, str(problem))
+        _stick(unit, instance, problem)
         return None
     unit.lease_activity(row, worker_key, token)
     return task
 
 
-def _stick(unit: Unit, row: InstanceRow, reason: str) -> None:
+def _stick(unit: Unit, row: InstanceRow, problem: StoreCorrupt) -> None:
+    reason = f"StoreCorrupt: {problem}"
+    if not row.stuck_attempts:  # nobody else hears of it
+        extra = {**instance_fields(row.instance_id, row.execution_id, row.workflow, row.queue), "stuck": "StoreCorrupt"}
+        _log.error(
+            "%s is stuck: %s. %s", row.instance_id, problem, advice_for(reason, row.instance_id).text, extra=extra
+        )
     delay = min(_FIRST_RETRY << min(row.stuck_attempts, 16), _LONGEST_RETRY)
     stick(unit, row, reason, unit.now + delay)

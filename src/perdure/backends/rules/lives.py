@@ -101,7 +101,8 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
     for key in sorted(lost):
         unit.tables.mark_worker_dead(key, unit.now)
         unit.worker_changed(key)
-    activities_lost = sum(_take_over(unit, key) for key in sorted({*lost, *left}))
+    stuck: list[str] = []
+    activities_lost = sum(_take_over(unit, key, stuck) for key in sorted({*lost, *left}))
     expired, passed = _expire_activities(unit), _pass_deadlines(unit)
     relay(unit)
     follow_first(unit)
@@ -111,6 +112,7 @@ def housekeep(unit: Unit, lost_workers: Collection[int] = ()) -> Housekeeping:
         activities_lost=activities_lost,
         activities_expired=expired,
         deadlines_passed=passed,
+        stuck=tuple(stuck),
         next_lapse_in=0 if lost or left else _left(unit, house),  # there may be more of them than one batch can end
     )
 
@@ -126,6 +128,7 @@ def merge_housekeeping(rounds: Sequence[Housekeeping]) -> Housekeeping:
         activities_lost=sum(each.activities_lost for each in rounds),
         activities_expired=sum(each.activities_expired for each in rounds),
         deadlines_passed=sum(each.deadlines_passed for each in rounds),
+        stuck=tuple(instance_id for each in rounds for instance_id in each.stuck),
         next_lapse_in=min((each.next_lapse_in for each in rounds if each.next_lapse_in is not None), default=None),
     )
 
@@ -136,8 +139,8 @@ def _forget(unit: Unit) -> None:
     unit.tables.forget(unit.now, workers_before=unit.now - DEAD_WORKERS_KEPT)
 
 
-def _take_over(unit: Unit, worker_key: int) -> int:
-    """End the leases of a dead worker; how many activity attempts were lost."""
+def _take_over(unit: Unit, worker_key: int, stuck: list[str]) -> int:
+    """End the leases of a dead worker; how many activity attempts were lost. Ids of those that are stuck now are added."""
     unit.flush()
     claimed = unit.tables.claimed_of_worker(worker_key)
     unit.prefetch((), claimed, ())
@@ -149,6 +152,7 @@ def _take_over(unit: Unit, worker_key: int) -> int:
         unit.change(row, RESHAPED)
         if row.lost >= LOSSES_IN_A_ROW:
             stick(unit, row, losses_reason(), None)
+            stuck.append(row.instance_id)
     unit.flush()
     _release_instances(unit, worker_key)
     activities = unit.tables.activities_of_worker(worker_key)

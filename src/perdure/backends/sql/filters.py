@@ -60,6 +60,11 @@ def _ended_before(ended_to: datetime) -> Condition:
     return Condition("ended_at is not null and ended_at < ?", (to_micros(ended_to),))
 
 
+def _of_running(text: str) -> Condition:
+    # Whoever ends is that no more; so the index of those that run serves.
+    return Condition(f"ended_at is null and {text}")
+
+
 _CONDITIONS: dict[str, Callable[[Any], Condition]] = {
     "states": _states,
     "workflow": _equals("workflow"),
@@ -70,8 +75,9 @@ _CONDITIONS: dict[str, Callable[[Any], Condition]] = {
     "created_from": _time("created_at", ">="),
     "created_to": _time("created_at", "<"),
     "ended_to": _ended_before,
+    "updated_to": _time("updated_at", "<"),
     "tags": _tags,
     "parent_instance_id": _equals("parent_id"),
-    "stuck": lambda wanted: Condition(f"stuck_reason is {'not ' if wanted else ''}null"),
-    "suspended": lambda wanted: Condition("suspended = ?", (int(wanted),)),
+    "stuck": lambda wanted: _of_running("stuck_reason is not null") if wanted else Condition("stuck_reason is null"),
+    "suspended": lambda wanted: _of_running("suspended = 1") if wanted else Condition("suspended = 0"),
 }

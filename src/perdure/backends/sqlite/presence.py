@@ -18,7 +18,7 @@ from perdure.backends.sqlite.tables import SqliteTables
 from perdure.backends.unit.unit import Unit
 from perdure.clock import random_id
 
-_log = logging.getLogger("perdure.sqlite")
+_log = logging.getLogger("perdure.store")
 
 
 @cache
@@ -48,7 +48,9 @@ class Presence:
             lock = FileLock(self._directory / name)
             lock.try_acquire()
         except OSError as problem:
-            _log.warning("%s: no locks of workers (%s); a dead one is noticed by its lease", self._directory, problem)
+            _log.warning(
+                "no locks of workers in %s, so a dead one is noticed by its lease: %s", self._directory, problem
+            )
             return "", None
         return name, lock
 

@@ -14,7 +14,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-_log = logging.getLogger("perdure.sqlite")
+_log = logging.getLogger("perdure.store")
 
 EVERY_PAGES = 4_000
 """16 MB with the usual pages."""
@@ -68,7 +68,7 @@ class Wal:
             self._reported = True
             _log.warning(
                 "%s has grown to %d MB: %d of its %d pages can't go back into the database, because another program "
-                "has kept a read transaction open since they were written; close that one.",
+                "has kept a read transaction open since they were written. Close that one.",
                 self._path,
                 self._size() // 1_000_000,
                 logged - moved,

@@ -13,7 +13,7 @@ from perdure.errors import ConfigurationError
 from perdure.model.inspection import InstanceFilter
 from perdure.model.instance import State
 from perdure.model.options import IfExists
-from perdure.model.transition import ActivityRetry, Remove, Suspend, Terminate
+from perdure.model.transition import ActivityRetry, Remove, Resume, Suspend, Terminate
 from perdure.testing.conformance import builders
 from perdure.testing.conformance.playing import StoreUnderTest
 
@@ -107,6 +107,25 @@ class Listing:
         await store.create("running")
         assert await ids(store, ended_to=await store.backend.now() + timedelta(days=1)) == ["c", "b", "a"]
 
+    async def test_by_the_time_since_which_nothing_happened(self, store: StoreUnderTest) -> None:
+        """A step and an arrival count; claims, attempts and heartbeats don't: an activity that fails for ever waits long."""
+        worker = await store.worker(lease=1000)
+        await store.finished(worker, "ended")
+        for name in ("signalled", "stepped", "waits"):
+            await store.create(name)
+        stepped = (await worker.claim_workflow_tasks())[1]
+        await store.advance(0.5)
+        await worker.checkpoint(stepped, activities=(builders.activity(1),))
+        began = (await store.backend.read_instance("stepped")).updated_at
+        assert await ids(store, updated_to=began) == ["waits", "signalled", "ended"]
+        await store.advance(0.5)
+        await store.signal("signalled")
+        await worker.complete(await worker.claim_activity(), ActivityRetry(builders.FAILURE, store.micros(1000)))
+        arrived = (await store.backend.read_instance("signalled")).updated_at
+        assert await ids(store, updated_to=arrived, states=frozenset({State.RUNNING})) == ["waits", "stepped"]
+        where = InstanceFilter(updated_to=arrived)
+        assert await store.backend.count_instances(where) == {State.RUNNING: 2, State.COMPLETED: 1}
+
     async def test_by_tags_which_must_all_fit(self, store: StoreUnderTest) -> None:
         await store.create("a", tags={"shop": "7", "vip": "yes"})
         await store.create("b", tags={"shop": "7"})
@@ -141,6 +160,32 @@ class Listing:
         assert await ids(store, stuck=False) == ["child-2", "parent"]
         assert await ids(store, suspended=True) == ["child-2"]
         assert await ids(store, suspended=False) == ["child-1", "parent"]
+        assert await ids(store, stuck=True, states=frozenset({State.COMPLETED})) == []
+        for where in (
+            InstanceFilter(stuck=True),
+            InstanceFilter(suspended=True),
+            InstanceFilter(stuck=True, suspended=False),
+        ):
+            assert await store.backend.count_instances(where) == {State.RUNNING: 1}
+        assert await store.backend.count_instances(InstanceFilter(stuck=True, queue="eu")) == {}
+        await store.backend.commit(Terminate(instance_id="child-1"))
+        await store.backend.commit(Terminate(instance_id="child-2"))
+        assert await ids(store, stuck=True) == await ids(store, suspended=True) == []
+        assert await ids(store, stuck=False, suspended=False) == ["child-2", "child-1", "parent"]
+
+    async def test_who_goes_on_is_neither_stuck_nor_suspended(self, store: StoreUnderTest) -> None:
+        worker = await store.worker()
+        await store.create("was stuck")
+        await worker.mark_stuck(await worker.claim_workflow_task(), None)
+        await store.create("was suspended")
+        await store.backend.commit(Suspend(instance_id="was suspended"))
+        for name in ("was stuck", "was suspended"):
+            await store.backend.commit(Resume(instance_id=name))
+            task = await worker.claim_workflow_task()
+            await worker.checkpoint(task)
+        assert await ids(store, stuck=True) == await ids(store, suspended=True) == []
+        assert await store.backend.count_instances(InstanceFilter(stuck=True)) == {}
+        assert await store.backend.count_instances(InstanceFilter(suspended=True)) == {}
 
     async def test_counts_are_by_state(self, store: StoreUnderTest) -> None:
         worker = await store.worker()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from perdure.backends.protocol import Housekeeping
 from perdure.model.event import ActivityFailed, DeadlinePassed
 from perdure.model.instance import State
 from perdure.model.transition import (
@@ -19,11 +20,13 @@ from perdure.testing.conformance import builders
 from perdure.testing.conformance.playing import PlayedWorker, StoreUnderTest, names_of
 
 
-async def dies(store: StoreUnderTest, worker: PlayedWorker) -> None:
+async def dies(store: StoreUnderTest, worker: PlayedWorker) -> Housekeeping:
     """The worker, whose lease is two units, is found dead."""
     assert worker.start.lease_seconds == 2 * store.unit_seconds
     await store.advance(2.2)
-    assert (await store.backend.housekeep()).workers_lost == 1
+    done = await store.backend.housekeep()
+    assert done.workers_lost == 1
+    return done
 
 
 class Lapsing:

@@ -126,7 +126,7 @@ class Wire(MemoryBackend):
 
     def lose_worker(self) -> None:
         """Its leases have lapsed."""
-        self.store.locked(lambda tables, now: lose(tables, _of(tables.workers.get(self._worker_key)), now))
+        self.store.locked(lambda tables, now: lose(tables, _of(tables.workers.get(self._worker_key)), now, []))
 
 
 def _of(found: T | None) -> list[T]:

@@ -193,7 +193,7 @@ class WorkflowTester(Orchestrator):
         self.was_entered = True
         self._entered_in = contextvars.copy_context()
         await super(Orchestrator, self).__aenter__()
-        logging.getLogger("perdure.workflow").addFilter(self._heard)
+        self._worker.loggers.workflow.logger.addFilter(self._heard)
         return self
 
     async def __aexit__(
@@ -204,7 +204,7 @@ class WorkflowTester(Orchestrator):
             if self._has_begun:
                 await self._worker.stop(at_once=True)
         finally:
-            logging.getLogger("perdure.workflow").removeFilter(self._heard)
+            self._worker.loggers.workflow.logger.removeFilter(self._heard)
             await super(Orchestrator, self).__aexit__(kind, error, traceback)
         if error is None:
             self._check()
