@@ -6,21 +6,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 CHECKED := $(wildcard src tests examples benchmarks)
-ENGINE_TESTS := tests/engine tests/workflows
+# What differs between Pythons: the engine, and what looks at how code is executed.
+OTHER_PYTHONS_TESTS := tests/engine tests/workflows tests/worker/test_guard.py tests/testing/test_backwards.py
 # Once more with every workflow task replayed from history. The engine's own tests and the simulation do both by themselves.
 END_TO_END_TESTS := tests/worker tests/client tests/examples tests/test_orchestrator.py
 
 # Processes that share the tests; more than processors, for a test that talks to a server is often one that waits.
-TEST_PROCESSES ?= $(shell echo $$((2 + $$(nproc 2>/dev/null || echo 2) / 2)))
+TEST_PROCESSES ?= $(shell echo $$((3 + $$(nproc 2>/dev/null || echo 2))))
 SHARED_OUT := --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 PYTEST := $(BIN)/python -m pytest
 
+# Tests start many processes: none compiles what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pytest without-cache other-pythons services test-all check lint layers mypy pyright docs dist bench soak clean
+.PHONY: help demo test pytest beside without-cache other-pythons services test-all check lint layers mypy pyright docs dist bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -29,8 +32,12 @@ demo: $(VENV)/installed ## run the demonstration, on SQLite in census.db
 	@$(BIN)/python -m examples.code_census
 
 test: $(VENV)/installed-dev ## lint, types and the whole test suite
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check without-cache $(if $(CI),other-pythons)
-	@scripts/services run -- $(MAKE) --no-print-directory pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check
+	@scripts/services run -- $(MAKE) --no-print-directory -j2 pytest beside
+
+# What needs no server runs in the suite's pauses, in which that waits for servers, leases and killed processes.
+beside: $(VENV)/installed-dev
+	@nice $(MAKE) --no-print-directory --output-sync=target without-cache $(if $(CI),other-pythons)
 
 pytest: $(VENV)/installed-dev
 	@$(PYTEST) $(SHARED_OUT)
@@ -40,7 +47,7 @@ without-cache: $(VENV)/installed-dev
 	@$(PYTEST) -q --execution-cache=off -m "not soak and not server" $(END_TO_END_TESTS)
 
 other-pythons: $(VENV)/installed-dev
-	@scripts/on_pythons --oldest-and-newest -q $(ENGINE_TESTS)
+	@scripts/on_pythons --oldest-and-newest -q $(OTHER_PYTHONS_TESTS)
 
 services: ## start private servers of all stores and print their URLs; scripts/services stop stops them
 	@scripts/services start

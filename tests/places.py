@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -57,15 +57,18 @@ def drop_all() -> None:
         _places(server).drop(name)
     _made.clear()
     _free.clear()
+    _places.cache_clear()
+    _connections.close()
 
 
+_connections = ExitStack()
 _made: set[tuple[str, str]] = set()
 _free: defaultdict[str, list[str]] = defaultdict(list)
 
 
 class _Schemas:
     def __init__(self, server: str) -> None:
-        self._connection = psycopg.connect(server, autocommit=True)
+        self._connection = _connections.enter_context(psycopg.connect(server, autocommit=True))
 
     def empty(self, name: str) -> None:
         found = self._connection.execute("select tablename::text from pg_tables where schemaname = %s", [name])
@@ -79,14 +82,16 @@ class _Schemas:
 class _Tables:
     def __init__(self, server: str) -> None:
         url = urlsplit(server)
-        self._connection = pymysql.connect(
-            host=url.hostname,
-            port=url.port or 3306,
-            user=url.username,
-            password=url.password or "",
-            database=url.path.strip("/"),
-            client_flag=MULTI_STATEMENTS,
-            autocommit=True,
+        self._connection = _connections.enter_context(
+            pymysql.connect(
+                host=url.hostname,
+                port=url.port or 3306,
+                user=url.username,
+                password=url.password or "",
+                database=url.path.strip("/"),
+                client_flag=MULTI_STATEMENTS,
+                autocommit=True,
+            )
         )
 
     def empty(self, name: str) -> None:
@@ -112,9 +117,8 @@ class _Tables:
 class _Keys:
     def __init__(self, server: str) -> None:
         is_cluster = server.startswith("redis+cluster")
-        self._client: Any = (
-            RedisCluster.from_url(server.replace("+cluster", "")) if is_cluster else Redis.from_url(server)
-        )
+        kind: Any = RedisCluster if is_cluster else Redis
+        self._client = _connections.enter_context(kind.from_url(server.replace("+cluster", "")))
 
     def empty(self, name: str) -> None:
         if keys := list(self._client.scan_iter(match=f"{{{name}:*", count=1000)):

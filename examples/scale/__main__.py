@@ -25,17 +25,17 @@ def main() -> None:
     arguments = parsed_arguments()
     with tempfile.TemporaryDirectory() as folder:
         store = arguments.store or f"sqlite:///{Path(folder, 'scale.db')}"
-        with workers(store, arguments.workers) as watch:
+        with workers(store, arguments.workers, arguments.lease) as watch:
             asyncio.run(start_and_wait(arguments, store, watch))
 
 
 @contextmanager
-def workers(store: str, number: int) -> Generator[subprocess.Popen[bytes] | None]:
+def workers(store: str, number: int, lease: str) -> Generator[subprocess.Popen[bytes] | None]:
     """Worker processes, and the one that watches them: it replaces those that die, and stops them at the end."""
     if number == 0:
         yield None
         return
-    options = ["--store", store, "--processes", str(number), "--log-level", "warning"]
+    options = ["--store", store, "--processes", str(number), "--lease", lease, "--log-level", "warning"]
     command = [sys.executable, "-m", "perdure", "worker", "examples.scale.orders:app", *options]
     watch = subprocess.Popen(command, start_new_session=True)  # so that Ctrl-C reaches it once, by terminate
     try:
@@ -86,6 +86,9 @@ def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.scale", description="A starter and workers on one store.")
     parser.add_argument("--store", metavar="URL", help="a SQLite file of its own by default")
     parser.add_argument("--workers", metavar="N", type=int, default=4, help="worker processes to start; default: 4")
+    parser.add_argument(
+        "--lease", metavar="SECONDS", default="20", help="how long others wait for a killed one; default: 20"
+    )
     parser.add_argument("--workflows", metavar="N", type=int, default=2000, help="orders to start; default: 2000")
     parser.add_argument("--in-flight", metavar="N", type=int, default=200, help="orders at a time; default: 200")
     return parser.parse_args()

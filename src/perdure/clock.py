@@ -98,6 +98,8 @@ def new_dice() -> random.Random:
     return random.Random(_entropy.get()(16))
 
 
-def take_chance_from(dice: random.Random) -> None:
-    """From here on, in this contextvars context, all chance follows from `dice`: a run can be repeated."""
+def take_chance_from(dice: random.Random) -> Callable[[], object]:
+    """From here on, in this contextvars context, all chance follows from `dice`: a run can be repeated. Call what it gives to end it."""
+    before = _entropy.get()
     _entropy.set(dice.randbytes)
+    return lambda: _entropy.set(before)

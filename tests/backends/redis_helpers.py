@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -39,6 +40,12 @@ def client_of(url: str) -> Any:
     return Redis.from_url(url)
 
 
+@cache
+def _lasting_client_of(url: str) -> Any:
+    """For all tests of a process: one of a cluster takes longer to make than most of them take."""
+    return client_of(url)
+
+
 @asynccontextmanager
 async def opened(server: str, *, clock: ManualClock | None = None, **options: Any) -> AsyncIterator[StoreUnderTest]:
     """A store of its own on a server that others use as well."""
@@ -50,16 +57,15 @@ async def opened(server: str, *, clock: ManualClock | None = None, **options: An
         await asyncio.sleep(0)
 
     async def count_rows() -> int:
-        with closing(client_of(url)) as client:
-            keys = client.scan_iter(match=f"{{{prefix}:*", count=1000)
-            return sum(_SIZES[client.type(key)](client, key) for key in keys if not _is_of_store(key))
+        client = _lasting_client_of(url)
+        keys = client.scan_iter(match=f"{{{prefix}:*", count=1000)
+        return sum(_SIZES[client.type(key)](client, key) for key in keys if not _is_of_store(key))
 
     with place(url) as prefix:
         backend = RedisBackend(url, RedisOptions(prefix=prefix, **options), clock=clock)
         await backend.open()
         try:
-            with closing(client_of(url)) as client:
-                partitions = int(client.hget(f"{{{prefix}:0}}:header", "partitions"))
+            partitions = int(_lasting_client_of(url).hget(f"{{{prefix}:0}}:header", "partitions"))
             yield StoreUnderTest(
                 backend,
                 advance=advance,

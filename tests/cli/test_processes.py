@@ -6,11 +6,12 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,15 @@ def test_k3_a_process_that_was_killed_is_started_again(url: str) -> None:
         running.process.terminate()
 
         assert running.end() == 0
+
+
+def test_a_worker_says_how_long_its_leases_are(url: str) -> None:
+    with command(url, "--lease", "2.5") as running:
+        running.workers(1)
+        asyncio.run(run_some(url))
+
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store:
+            assert store.execute("select lease from perdure_workers").fetchall() == [(2_500_000,)]
 
 
 def test_w3_a_worker_with_a_guard_names_what_is_not_deterministic(url: str) -> None:

@@ -42,7 +42,7 @@ def test_every_order_ends_and_every_worker_does_a_share() -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced_and_every_order_ends(shared_store_url: str) -> None:
-    with scale("--store", shared_store_url, "--workers", "2", "--workflows", "3000") as starter:
+    with scale("--store", shared_store_url, "--workers", "2", "--lease", "3", "--workflows", "3000") as starter:
         assert starter.stderr is not None
         killed = next(int(line.split(":")[1]) for line in starter.stderr if line.startswith("Worker "))
         asyncio.run(until_some_have_ended(shared_store_url))

@@ -114,7 +114,7 @@ async def test_no_more_begin_than_so_many_a_second(shared_store_url: str, tmp_pa
 
 async def test_what_a_killed_worker_held_of_a_limit_is_free_again(shared_store_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    async with workers(shared_store_url, 2, "--grace", "0") as pids, Client(shared_store_url) as client:
+    async with workers(shared_store_url, 2, "--grace", "0", "--lease", "3") as pids, Client(shared_store_url) as client:
         await limit(shared_store_url, at_once=1)
         await client.start(side_by_side, log, "limited", 2, 1000.0)
         [first] = await wait_for_begins(log, 1)

@@ -43,6 +43,16 @@ async def test_every_instance_that_a_change_affects_is_named_and_no_other(
     assert len(report.causes) == 1, "one change, one cause"
 
 
+async def test_they_are_named_on_every_server_too(server_store_url: str) -> None:
+    await fill(server_store_url, 20)
+
+    for changed in programs.CHANGED:
+        report = await Replayer(programs.app_with(changed)).replay_store(server_store_url)
+
+        assert report.replayed == 22
+        assert sorted(report.instance_ids) == [f"far-{number:05}" for number in range(10)]
+
+
 async def test_the_code_that_made_them_repeats_all(orders: str) -> None:
     report = await Replayer(programs.app_with(programs.original)).replay_store(orders)
 

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import stores
 from tests.replay import programs
 from tests.replay.filling import fill
 
@@ -19,8 +21,11 @@ ROOT = Path(__file__).parents[2]
 COUNT = 10_000
 
 
-async def test_every_affected_instance_of_ten_thousand_is_named_and_no_other(tmp_path: Path) -> None:
-    small, large = f"sqlite:///{tmp_path / 'small.db'}", f"sqlite:///{tmp_path / 'large.db'}"
+@pytest.mark.parametrize("kind", stores.as_parameters(("sqlite", "postgresql", "redis")))
+async def test_every_affected_instance_of_ten_thousand_is_named_and_no_other(
+    kind: str, empty_store: Callable[[str], str]
+) -> None:
+    small, large = empty_store(kind), empty_store(kind)
     await fill(small, 100)
     await fill(large, COUNT)
     affected = [f"far-{number:05}" for number in range(COUNT // 2)]
@@ -32,7 +37,9 @@ async def test_every_affected_instance_of_ten_thousand_is_named_and_no_other(tmp
     ):
         found, replayed, peak_kb, seconds = replay(target, large)
 
-        print(f"{target}: {replayed:,} in {seconds:.1f} s, {peak_kb / 1024:.0f} MB; of 110: {small_kb / 1024:.0f} MB")
+        print(
+            f"{kind}, {target}: {replayed:,} in {seconds:.1f} s, {peak_kb / 1024:.0f} MB; of 110: {small_kb / 1024:.0f} MB"
+        )
         assert (replayed, found) == (COUNT + COUNT // 10, expected)
         assert peak_kb - small_kb < 30 * 1024, "what is replayed is forgotten"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure import App, Context, Signal, activity, activity_context, workflow
+from perdure import App, ConfigurationError, Context, Signal, activity, activity_context, workflow
 from perdure.testing import TroubleFound, WorkflowTester, crash_anywhere, shuffle_deliveries
 from tests.testing import planted
 
@@ -79,7 +79,12 @@ async def first_of_two(ctx: Context) -> int:
     return result
 
 
-app = App(workflows=[orders, weighs, side_by_side, first_of_two], activities=[pack, weigh, pay, unsure])
+@workflow
+async def draws(ctx: Context) -> float:
+    return ctx.random.random() + await ctx.execute_activity(weigh, 1)
+
+
+app = App(workflows=[orders, weighs, side_by_side, first_of_two, draws], activities=[pack, weigh, pay, unsure])
 
 
 async def order_comes_through(tester: WorkflowTester) -> str:
@@ -162,13 +167,38 @@ async def test_state_in_a_global_is_found() -> None:
 async def test_a_finding_comes_with_a_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = await found_in(planted.is_charged_once, processes=0)
     this = "tests/testing/test_crash_anywhere.py::test_a_finding_comes_with_a_command_that_repeats_it"
-    assert f"PERDURE_TROUBLE=before:2 python -m pytest {this}" in found
+    assert f"PERDURE_SEED=0 PERDURE_TROUBLE=before:2 python -m pytest {this}" in found
 
     monkeypatch.setenv("PERDURE_TROUBLE", "before:2")
     assert "found in 1 runs with trouble" in await found_in(planted.is_charged_once, processes=0)
 
     monkeypatch.setenv("PERDURE_TROUBLE", "after:2")
     await crash_anywhere(planted.app, planted.is_charged_once, processes=0)
+
+
+async def test_all_chance_of_a_run_is_the_seeds_and_that_of_the_environment_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+
+    async def scenario(tester: WorkflowTester) -> str:
+        handle = await tester.start(draws)
+        drawn.append(f"{handle.instance_id[-10:]} {await handle.result()}")
+        return drawn[-1]
+
+    async def drawn_with(seed: int) -> set[str]:
+        drawn.clear()
+        await crash_anywhere(app, scenario, seed=seed, processes=0)
+        return set(drawn)
+
+    first = await drawn_with(1)
+    assert len(first) == 1
+    assert first != await drawn_with(2)
+    monkeypatch.setenv("PERDURE_SEED", "1")
+    assert first == await drawn_with(2)
+    monkeypatch.setenv("PERDURE_SEED", "one")
+    with pytest.raises(ConfigurationError, match="PERDURE_SEED='one' must be a whole number"):
+        await drawn_with(2)
 
 
 @pytest.mark.crash_anywhere(processes=0)
@@ -202,7 +232,7 @@ async def test_without_the_fixture():
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
 
     assert "activity charge ran 2 times" in done.stdout
-    assert "PERDURE_TROUBLE=before:2 python -m pytest test_marked.py::test_charging" in done.stdout
+    assert "PERDURE_SEED=0 PERDURE_TROUBLE=before:2 python -m pytest test_marked.py::test_charging" in done.stdout
     assert "takes its testers from the fixture workflow_tester" in done.stdout
 
 
@@ -228,7 +258,7 @@ async def test_a_race_has_both_outcomes_and_an_assertion_about_it_fails() -> Non
     async def scenario(tester: WorkflowTester) -> None:
         assert await tester.run(first_of_two) == 0
 
-    with pytest.raises(TroubleFound, match=r"the test fails: .*\n  PERDURE_TROUBLE=shuffle:"):
+    with pytest.raises(TroubleFound, match=r"the test fails: .*\n  PERDURE_SEED=0 PERDURE_TROUBLE=shuffle:"):
         await shuffle_deliveries(app, scenario, runs=20)
 
 

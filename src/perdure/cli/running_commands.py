@@ -36,6 +36,12 @@ from perdure.cli.options import (
 @click.option("--cache-size", type=click.IntRange(0), help="Executions kept in memory by each process.")
 @click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="What running activities get at a stop.")
 @click.option(
+    "--lease",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="How long others wait for one gone silent.",
+)
+@click.option(
     "--guard",
     type=click.Choice(["off", "warn", "raise"]),
     help="What to do about workflow code that isn't deterministic.",

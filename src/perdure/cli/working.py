@@ -30,6 +30,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     max_activities: int | None = None
     cache_size: int | None = None
     grace: float | None = None
+    lease: float | None = None
     guard: Literal["off", "warn", "raise"] | None = None
     log_level: str = "info"
 
@@ -82,6 +83,7 @@ async def _work(work: Work) -> None:
         max_activities=work.max_activities,
         cache_size=work.cache_size,
         grace=work.grace,
+        lease=work.lease,
         guard=work.guard,
     )
     click.echo(f"Worker {worker.name} runs {printable(work.target)}; Ctrl-C stops it.", err=True)

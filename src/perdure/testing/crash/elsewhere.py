@@ -18,6 +18,7 @@ import msgspec
 
 from perdure.app import App
 from perdure.serialization.saved import SavedHistory
+from perdure.testing.crash.backwards import BackwardsLoader, go_backwards
 from perdure.testing.crash.replaying import problem_of_replay
 
 _LONGEST_SECONDS = 60
@@ -34,18 +35,25 @@ class Place(msgspec.Struct, frozen=True):
 class _Asked(msgspec.Struct, frozen=True):
     place: Place
     histories: Sequence[str]
+    goes_backwards: bool
+    """Through sets."""
 
 
 class Elsewhere:
-    """Processes that replay meanwhile. An App that isn't found in a module as one of its names can't be had there."""
+    """Processes that replay meanwhile, in pairs with the same hash seed. An App that isn't found in a module as one of its names
+    can't be had there.
+    """
 
     def __init__(self, app: App, histories: Sequence[SavedHistory], *, count: int, seed: int) -> None:
         place = place_of(app)
         if place is None:
             self._processes = []
             return
-        asked = msgspec.json.encode(_Asked(place, [history.to_json().decode() for history in histories]))
-        self._processes = [_begun(asked, hash_seed=1 + seed * count + number) for number in range(count)]
+        texts = [history.to_json().decode() for history in histories]
+        self._processes = [
+            _begun(_Asked(place, texts, goes_backwards=bool(number % 2)), hash_seed=1 + seed * count + number // 2)
+            for number in range(count)
+        ]
 
     def problems(self) -> list[str]:
         """Each once, when all have ended."""
@@ -83,27 +91,30 @@ def _is_script(main: object, file: str) -> bool:
     return getattr(main, "__spec__", None) is not None or sys.argv[0] == file
 
 
-def _begun(asked: bytes, *, hash_seed: int) -> subprocess.Popen[bytes]:
+def _begun(asked: _Asked, *, hash_seed: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(folder for folder in sys.path if folder)
     with tempfile.TemporaryFile() as given:
-        given.write(asked)
+        given.write(msgspec.json.encode(asked))
         given.seek(0)
         return subprocess.Popen(  # noqa: S603 - this interpreter, with this module
             [sys.executable, "-m", __name__],
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": path},
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed % 2**32), "PYTHONPATH": path},
         )
 
 
-def _load(place: Place) -> App:
+def _load(place: Place, *, goes_backwards: bool) -> App:
+    if goes_backwards:
+        go_backwards(place.module.partition(".")[0])
     try:
         module = importlib.import_module(place.module) if place.module != "__main__" else None
     except ImportError:
         module = None
     if getattr(module, "__file__", None) != place.file:
-        spec = importlib.util.spec_from_file_location("perdure_under_test", place.file)
+        loader = BackwardsLoader("perdure_under_test", place.file) if goes_backwards else None
+        spec = importlib.util.spec_from_file_location("perdure_under_test", place.file, loader=loader)
         assert spec is not None
         assert spec.loader is not None
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
@@ -116,7 +127,7 @@ def main() -> None:
     """Of the new process."""
     with redirect_stdout(sys.stderr):
         asked = msgspec.json.decode(sys.stdin.buffer.read(), type=_Asked)
-        app = _load(asked.place)
+        app = _load(asked.place, goes_backwards=asked.goes_backwards)
         found = [problem_of_replay(app, SavedHistory.from_json(text.encode())) for text in asked.histories]
     sys.stdout.buffer.write(msgspec.json.encode([problem for problem in found if problem is not None]))
 

@@ -15,7 +15,7 @@ import msgspec
 from perdure.app import App
 from perdure.testing.crash.elsewhere import Elsewhere
 from perdure.testing.crash.run import Ended, Run
-from perdure.testing.crash.trouble import Kind, Trouble, some
+from perdure.testing.crash.trouble import Kind, Trouble, seed_asked_for, some
 
 _MOST_SHOWN = 5
 
@@ -56,15 +56,16 @@ class Shuffles(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 50
 
     def troubles(self, commits: int) -> list[Trouble]:
-        """Each with a seed of its own."""
-        return [Trouble(Kind.SHUFFLE, self.seed * self.runs + number) for number in range(1, self.runs + 1)]
+        """Each with an order of its own."""
+        return [Trouble(Kind.SHUFFLE, number) for number in range(1, self.runs + 1)]
 
 
 class Hunt:
     """Of one test. Whoever takes the `runs` carries each out before taking the next."""
 
     def __init__(self, plan: Crashes | Shuffles) -> None:
-        self._plan = plan
+        seed = seed_asked_for()
+        self._plan = plan if seed is None else msgspec.structs.replace(plan, seed=seed)
         self._findings: dict[str, list[Trouble]] = {}
         self._repeated: dict[str, tuple[int, list[Trouble]]] = {}
         self.count = 0
@@ -73,7 +74,7 @@ class Hunt:
     def runs(self) -> Iterator[Run]:
         """Raises what the test raises without trouble, and TroubleFound in the end."""
         asked = Trouble.asked_for()
-        first = Run(Trouble())
+        first = self._run(Trouble())
         yield first
         if first.problem is not None:
             raise first.problem
@@ -84,11 +85,11 @@ class Hunt:
         is_whole = asked is None or asked.kind is Kind.NONE
         elsewhere = self._elsewhere(app, first) if is_whole else None
         try:
-            again = Run(Trouble())
+            again = self._run(Trouble())
             yield again
             self._compare_again(first, again)
             for trouble in self._plan.troubles(first.commits) if asked is None else {asked} - {Trouble()}:
-                run = Run(trouble)
+                run = self._run(trouble)
                 yield run
                 self.count += 1
                 self._look_at(first, run)
@@ -97,6 +98,9 @@ class Hunt:
         for problem in found:
             self._find(f"in a new process, with another order of sets: {problem}", Trouble())
         self._report()
+
+    def _run(self, trouble: Trouble) -> Run:
+        return Run(trouble, self._plan.seed)
 
     def _elsewhere(self, app: App, first: Run) -> Elsewhere | None:
         if not isinstance(self._plan, Crashes) or not self._plan.processes:
@@ -155,20 +159,19 @@ class Hunt:
         texts = [
             f"activity {name} ran {most} times for one attempt (in {len(troubles)} of {self.count} runs) and isn't declared "
             "idempotent. If doing it twice is harmless, say so: @activity(idempotent=True). Else let it find out "
-            f"that it was done\n  {troubles[0].command}"
+            f"that it was done\n  {troubles[0].command(self._plan.seed)}"
             for name, (most, troubles) in self._repeated.items()
         ]
-        texts += [f"{text}\n  {_where(troubles)}" for text, troubles in self._findings.items()]
+        texts += [f"{text}\n  {self._where(troubles)}" for text, troubles in self._findings.items()]
         if not texts:
             return
         shown = "\n".join(f"- {text}" for text in texts[:_MOST_SHOWN])
         more = f"\nand {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
         raise TroubleFound(f"found in {self.count} runs with trouble:\n{shown}{more}")
 
-
-def _where(troubles: list[Trouble]) -> str:
-    more = f"  (and in {len(troubles) - 1} other runs)" if len(troubles) > 1 else ""
-    return f"{troubles[0].command}{more}"
+    def _where(self, troubles: list[Trouble]) -> str:
+        more = f"  (and in {len(troubles) - 1} other runs)" if len(troubles) > 1 else ""
+        return f"{troubles[0].command(self._plan.seed)}{more}"
 
 
 def _shown(problem: BaseException) -> str:

@@ -42,9 +42,12 @@ class Ended(msgspec.Struct, frozen=True):
 class Run:
     """Made for each; the testers of the run write into it."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: Trouble, seed: int) -> None:
         self.trouble = trouble
-        self.dice = Random(trouble.number)
+        self.dice = Random(f"{seed} {trouble}")
+        """For the order of deliveries."""
+        self.chance = Random(seed)
+        """For ids, and so for all that workflows draw: the same in each run."""
         self.app: App | None = None
         """Of the first tester."""
         self.commits = 0

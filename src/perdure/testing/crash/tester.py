@@ -12,7 +12,7 @@ from perdure.activities.context import activity_context
 from perdure.activities.definition import Activity
 from perdure.app import App
 from perdure.backends.memory.tables import Tables
-from perdure.clock import Clock
+from perdure.clock import Clock, take_chance_from
 from perdure.errors import InstanceError
 from perdure.orchestrator import WorkerSettings
 from perdure.serialization.saved import SavedHistory
@@ -32,6 +32,7 @@ class TroubledTester(WorkflowTester):
     def __init__(self, app: App, run: Run, **options: Any) -> None:
         self._run = run
         run.app = run.app or app
+        self._end_chance = take_chance_from(run.chance)
         self._gate: Gate | None = None
         self._wires: list[Wire] = []
         self._funeral: asyncio.Task[None] | None = None
@@ -114,6 +115,7 @@ class TroubledTester(WorkflowTester):
             try:
                 await super().__aexit__(kind, error, traceback)
             finally:
+                self._end_chance()
                 self._watched.locked(lambda tables, now: self._look_back(tables))
 
     async def _let_all_end(self) -> None:

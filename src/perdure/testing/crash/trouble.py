@@ -15,10 +15,12 @@ from perdure.errors import ConfigurationError
 
 VARIABLE = "PERDURE_TROUBLE"
 """Of the environment: the one trouble to run with, as it is written in a report."""
+SEED_VARIABLE = "PERDURE_SEED"
+"""Of the environment: the seed, whatever the test says."""
 
 
 class Kind(enum.StrEnum):
-    """Of trouble. `number` is that of a commit for the first three, a seed for the last."""
+    """Of trouble. `number` is that of a commit for the first three, of an order for the last but one."""
 
     BEFORE = "before"
     """The worker crashes before a commit: what it has done since the last one is lost."""
@@ -59,12 +61,20 @@ class Trouble(msgspec.Struct, frozen=True):
         text = os.environ.get(VARIABLE)
         return cls.parse(text) if text else None
 
-    @property
-    def command(self) -> str:
-        """Runs the test again with this trouble alone."""
+    def command(self, seed: int) -> str:
+        """Runs the test again with this trouble alone, and the same chance."""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
         words = ["python", "-m", "pytest", test] if test else ["python", *sys.orig_argv[1:]]
-        return f"{VARIABLE}={self} {shlex.join(words)}"
+        return f"{SEED_VARIABLE}={seed} {VARIABLE}={self} {shlex.join(words)}"
+
+
+def seed_asked_for() -> int | None:
+    """By the environment. Raises ConfigurationError."""
+    text = os.environ.get(SEED_VARIABLE)
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ConfigurationError(f"{SEED_VARIABLE}={text!r} must be a whole number") from None
 
 
 def some(troubles: list[Trouble], most: int, dice: Random) -> list[Trouble]:
