@@ -31,7 +31,7 @@ LONG_FUNCTIONS: dict[str, str] = {}  # "src/perdure/…:function": why it stays 
 
 HEAVY_MODULES = (
     "sqlite3", "rich", "cryptography", "pydantic", "click", "multiprocessing", "concurrent.futures.process",
-    "asyncpg", "asyncmy", "redis", "hiredis", "uvloop",
+    "asyncpg", "asyncmy", "redis", "hiredis", "uvloop", "opentelemetry",
 )  # fmt: skip
 
 REGISTRY_HOSTS = [

@@ -22,12 +22,13 @@ from sphinx.util.inspect import stringify_signature
 
 import perdure
 
-PACKAGES = ("perdure", "perdure.testing", "perdure.testing.conformance")
+PACKAGES = ("perdure", "perdure.testing", "perdure.testing.conformance", "perdure.otel")
 PUBLIC = {name: f"{package}.{name}" for package in PACKAGES for name in import_module(package).__all__}
 
 MADE_BY_USERS = {
-    "App", "Channel", "Client", "Compression", "ContextVarPropagator", "Encryption", "Limits", "ManualClock", "Orchestrator",
-    "Retention", "Replayer", "RetryPolicy", "Schedule", "Signal", "StoreUnderTest", "SyncClient", "SyncOrchestrator", "Worker", "WorkflowTester",
+    "App", "Channel", "Client", "Compression", "ContextVarPropagator", "Encryption", "Limits", "ManualClock", "OpenTelemetry",
+    "Orchestrator", "Retention", "Replayer", "RetryPolicy", "Schedule", "Signal", "StoreUnderTest", "SyncClient", "SyncOrchestrator", "Worker",
+    "WorkflowTester",
 }  # fmt: skip
 """Of other classes perdure makes the objects: their constructors aren't shown."""
 

@@ -12,6 +12,7 @@ from perdure.errors import RegistrationError
 from perdure.model.names import OWN_NAMES
 from perdure.model.options import Duration, Retention
 from perdure.model.retention import as_retention
+from perdure.observability.telemetry import Telemetry
 from perdure.propagation import Propagation, Propagator, propagation_problems
 from perdure.serialization.codecs import Codec
 from perdure.serialization.converters import Converter
@@ -33,7 +34,8 @@ class App:
     `@activity` made is registered. `lifespan` is entered by each worker on its running loop and yields such objects.
     `version` is stored with each instance at its start. `exceptions` may be rebuilt in workflow code from failures
     even where their module isn't loaded. `propagators` carry context variables from clients through workflows to
-    activities. `retention` is for workflows that say none themselves. Raises RegistrationError that lists every problem at once.
+    activities. `retention` is for workflows that say none themselves. `telemetry` traces and measures (`perdure.otel`).
+    Raises RegistrationError that lists every problem at once.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option with a default
@@ -49,6 +51,7 @@ class App:
         payload_limit: int | None = None,
         propagators: Sequence[Propagator] = (),
         retention: Retention | Duration | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.version: str | None = version
         self.lifespan: Lifespan | None = lifespan
@@ -61,8 +64,9 @@ class App:
         self.exceptions: Mapping[str, type[Exception]] = {
             f"{kind.__module__}:{kind.__qualname__}": kind for kind in exceptions
         }
-        problems: list[str] = propagation_problems(propagators)
-        self.propagation: Propagation = Propagation(() if problems else propagators)
+        self.telemetry: Telemetry | None = telemetry
+        problems: list[str] = propagation_problems(propagators if telemetry is None else (*propagators, telemetry))
+        self.propagation: Propagation = Propagation() if problems else carrying(propagators, telemetry)
         self.workflows: Mapping[str, Workflow[..., Any]] = _by_name(
             [found for each in workflows for found in _tried(lambda: [workflow_of(each)], problems)],  # noqa: B023
             "workflow",
@@ -114,6 +118,13 @@ class App:
             schema = self.payloads.call(definition.function, skip=skip)
             problems += [f"{kind} {definition.name}: {problem}" for problem in schema.check()]
         return problems
+
+
+def carrying(propagators: Sequence[Propagator], telemetry: Telemetry | None) -> Propagation:
+    """What the propagators carry, and what telemetry does. Raises RegistrationError."""
+    if telemetry is None:
+        return Propagation(propagators)
+    return Propagation((*propagators, telemetry), lasting_fields=telemetry.lasting_fields)
 
 
 def _tried(find: Callable[[], list[D]], problems: list[str]) -> list[D]:

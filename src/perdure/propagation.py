@@ -87,12 +87,14 @@ class ContextVarPropagator:
 class Propagation:
     """All propagators of an App or client. Raises RegistrationError if they can't be used together."""
 
-    def __init__(self, propagators: Sequence[Propagator] = ()) -> None:
+    def __init__(self, propagators: Sequence[Propagator] = (), *, lasting_fields: Collection[str] = ()) -> None:
+        """`lasting_fields` are headers that an execution leaves to the one that continues it as it got them."""
         problems = propagation_problems(propagators)
         if problems:
             raise RegistrationError("; ".join(problems))
         self._propagators = tuple(propagators)
         self._owners = {name: each for each in propagators for name in each.fields}
+        self._lasting_fields = lasting_fields
 
     def headers(self, inherited: dict[str, str]) -> dict[str, str]:
         """The headers of what the running code starts now; inherited ones that no propagator here knows go on as they are.
@@ -111,6 +113,14 @@ class Propagation:
                 found[name] = text
         _check_size(found)
         return found
+
+    def headers_of_next(self, inherited: dict[str, str]) -> dict[str, str]:
+        """The headers of the execution that continues the one with the inherited ones. Raises what `headers` does."""
+        found = self.headers(inherited)
+        if not self._lasting_fields:
+            return found
+        lasting = {name: inherited[name] for name in self._lasting_fields if name in inherited}
+        return {name: text for name, text in found.items() if name not in self._lasting_fields} | lasting
 
     def enter(self, headers: Mapping[str, str]) -> None:
         """Set what the headers say, in the current contextvars context."""

@@ -32,6 +32,9 @@ _LOGGERS = {
     "src/perdure/worker/": "perdure.worker",
     "src/perdure/engine/": "perdure.workflow",
     "src/perdure/backends/": "perdure.store",
+    "src/perdure/otel/": "perdure.otel",
+    "src/perdure/diagnostics/actions/audit.py": "perdure.diagnostics.audit",
+    "src/perdure/diagnostics/": "perdure.diagnostics",
 }
 """By where it is logged; the first that fits."""
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from perdure.backends.answers import Answer, failed
 from perdure.errors import PerdureError, StoreError, StoreUnavailable
@@ -29,10 +29,22 @@ J = TypeVar("J")
 LARGEST_BATCH = 1_000
 
 
+@runtime_checkable
+class Watchable(Protocol):
+    """A store that commits batches, and tells of them."""
+
+    def watch_commits(self, told: Callable[[int, float], None]) -> None:
+        """From now on call it, on the store's event loop, with the size of each batch and how long its first job took, in seconds."""
+        ...
+
+
 class Job(Answer[Any]):
     """Something to carry out in a transaction, and its answer. `work` is the store's own kind of thing."""
 
-    __slots__ = ("mailbox", "work")
+    __slots__ = ("begun_at", "mailbox", "work")
+
+    begun_at: float
+    """Set if somebody wants to know how long it took."""
 
     def __init__(self, work: object, mailbox: Mailbox) -> None:
         super().__init__(mailbox.loop)
@@ -52,6 +64,7 @@ class Mailbox:
         """Whether the last job went over alone; the next one then doesn't wait for company, if nothing is under way."""
         self._drained: asyncio.Future[None] | None = None
         self._refusal: StoreUnavailable | None = None
+        self.watch: Callable[[int, float], None] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -63,6 +76,8 @@ class Mailbox:
         if self._refusal is not None:
             return failed(self.loop, self._refusal.with_traceback(None))
         job = Job(work, self)
+        if self.watch is not None:
+            job.begun_at = self.loop.time()
         waiting = self._waiting
         waiting.append(job)
         if len(waiting) == 1:
@@ -88,10 +103,17 @@ class Mailbox:
     def settle(self, jobs: list[Job]) -> None:
         """Tell the callers how their jobs went; on their event loop."""
         self._under_way -= len(jobs)
+        if self.watch is not None:
+            self._tell_of(jobs, self.watch)
         for job in jobs:
             job.settle()
         if self._drained is not None and not self._under_way and not self._drained.done():
             self._drained.set_result(None)
+
+    def _tell_of(self, jobs: list[Job], watch: Callable[[int, float], None]) -> None:
+        begun_at = getattr(jobs[0], "begun_at", None)  # None: handed in before anybody wanted to know
+        if begun_at is not None:
+            watch(len(jobs), self.loop.time() - begun_at)
 
     async def drain(self) -> None:
         """Take no more jobs, and return when all that were handed in are settled."""

@@ -279,6 +279,9 @@ class RowBackend(Generic[H]):
     async def now(self) -> datetime:
         return to_datetime(self._clock.now())
 
+    def watch_commits(self, told: Callable[[int, float], None]) -> None:
+        self._at_desk.mailbox.watch = told
+
     # --- shared by several
 
     @property

@@ -53,6 +53,7 @@ from perdure.model.transition import (
     Terminate,
     Transition,
 )
+from perdure.observability.telemetry import Telemetry
 from perdure.propagation import Propagator
 from perdure.serialization.payloads import Payloads
 from perdure.serialization.replies import decode_reply, encode_query
@@ -70,15 +71,13 @@ O = TypeVar("O")  # noqa: E741 - the outcome
 class Client(ActivityClient):
     """Starts workflows and activities, signals them, waits for them and looks at them; it runs none itself.
 
-    `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values
-    are stored by its converters and codecs, and a workflow that it doesn't hold is refused. `propagators` carry context
-    variables to what is started; an App has its own. An `idempotency_key` of a
-    signal is remembered for `keep_keys`.
+    `store` is a URL, or a Backend, which stays its owner's: it must be open, and isn't closed. With an `app`, values are stored by
+    its converters and codecs, and a workflow that it doesn't hold is refused. `propagators` carry context variables to what is
+    started, `telemetry` traces starts and signals; an App has its own. An `idempotency_key` of a signal is remembered for `keep_keys`.
 
-    What a method writes is durable when it returns. A store that can't be reached is asked again for some three
-    seconds, and for a minute by who waits for an instance's end; then StoreUnavailable is raised. Each write carries an
-    id, so that doing it again isn't doing it twice.
-    Cancelling a call doesn't take back what was on its way.
+    What a method writes is durable when it returns. A store that can't be reached is asked again for some three seconds, and for a
+    minute by who waits for an instance's end; then StoreUnavailable is raised. Each write carries an id: doing it again isn't doing
+    it twice. Cancelling a call doesn't take back what was on its way.
     """
 
     def __init__(
@@ -87,6 +86,7 @@ class Client(ActivityClient):
         app: App | None = None,
         *,
         propagators: Sequence[Propagator] = (),
+        telemetry: Telemetry | None = None,
         keep_keys: Duration = timedelta(days=7),
         clock: Clock | None = None,
     ) -> None:
@@ -97,8 +97,8 @@ class Client(ActivityClient):
         self._endings = Endings(app, self._payloads)
         self._attempts = Attempts(app, self._payloads)
         self._clock: Clock = clock or SystemClock()
-        propagation = propagation_of(app, propagators)
-        self._sending = Sending(app, self._payloads, propagation, duration_micros(keep_keys), self._clock)
+        propagation = propagation_of(app, propagators, telemetry)
+        self._sending = Sending(app, self._payloads, propagation, telemetry, duration_micros(keep_keys), self._clock)
         self._asking = Asking(app, self._payloads, self._clock)
         self._is_open = False
 

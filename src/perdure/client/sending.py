@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
+
+import msgspec
 
 from perdure.activities.definition import Activity
 from perdure.app import App
@@ -25,9 +28,11 @@ from perdure.clock import Clock, Micros, random_id
 from perdure.model.event import Sent
 from perdure.model.names import OWN_NAMES, OWN_VERSION, check_name
 from perdure.model.transition import Appended, AppendEvent, Created, CreateInstance, Existing, NotAppended
+from perdure.observability.telemetry import Telemetry
 from perdure.propagation import Propagation
 from perdure.serialization.calls import EncodedCall
 from perdure.serialization.payloads import Payloads
+from perdure.workflows.alone import WORKFLOW as ALONE
 from perdure.workflows.definition import Workflow
 from perdure.workflows.signal import Signal
 
@@ -44,13 +49,20 @@ class Sending:
     """What a client's starts and signals have in common."""
 
     def __init__(
-        self, app: App | None, payloads: Payloads, propagation: Propagation, keep_keys: Micros, clock: Clock
+        self,
+        app: App | None,
+        payloads: Payloads,
+        propagation: Propagation,
+        telemetry: Telemetry | None,
+        keep_keys: Micros,
+        clock: Clock,
     ) -> None:
         self._app = app
         self._payloads = payloads
         self._propagation = propagation
         self._keep_keys = keep_keys
         self._clock = clock
+        self._telemetry = telemetry if app is None else app.telemetry
 
     async def start(
         self,
@@ -76,6 +88,20 @@ class Sending:
         self, way: Way, store: Inspection, definition: Workflow[..., Any], call: EncodedCall
     ) -> str:
         """The id of the instance."""
+        if self._telemetry is None:
+            return await self._create(way, store, definition, call)
+        activity = (definition.options.tags or {}).get("activity") if definition.name == ALONE else None
+        with self._telemetry.starting(activity or definition.name) as note:
+            return await self._create(way, store, definition, call, note)
+
+    async def _create(
+        self,
+        way: Way,
+        store: Inspection,
+        definition: Workflow[..., Any],
+        call: EncodedCall,
+        note: Callable[[str, bytes], None] | None = None,
+    ) -> str:
         asked = creation(
             definition,
             call,
@@ -85,6 +111,8 @@ class Sending:
             retention=None if self._app is None else self._app.retention,
             clock=self._clock,
         )
+        if note is not None:
+            note(asked.instance_id, asked.execution_id)
         found = await way._create(asked)
         if isinstance(found, Existing):
             await self._use_existing(way, store, definition, asked, found)
@@ -104,7 +132,11 @@ class Sending:
         message_id = random_id()
         if key is not None:
             message_id = derived_id("signal", instance_id, signal.name, check_name(key, "a key"))
-        await self.append(way, instance_id, event, message_id)
+        if self._telemetry is None:
+            await self.append(way, instance_id, event, message_id)
+            return
+        with self._telemetry.signalling(signal.name, instance_id) as headers:
+            await self.append(way, instance_id, msgspec.structs.replace(event, headers=headers), message_id)
 
     async def update(
         self, way: updating.Way, asking: Asking, instance_id: str, call: Call, key: str | None, seconds: float | None

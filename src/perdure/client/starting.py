@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.activities.definition import Activity, definition_name
-from perdure.app import App
+from perdure.app import App, carrying
 from perdure.client.identity import derived_id, draw_instance_id
 from perdure.clock import Clock, Micros, duration_micros, random_id
 from perdure.errors import ConfigurationError, InstanceAlreadyExists, RegistrationError
@@ -17,6 +17,7 @@ from perdure.model.options import Cancellation, Duration, IfExists, Retention, W
 from perdure.model.retention import chosen
 from perdure.model.retry import stored_retry
 from perdure.model.transition import CreateInstance, Existing
+from perdure.observability.telemetry import Telemetry
 from perdure.propagation import Propagation, Propagator
 from perdure.serialization.calls import EncodedCall
 from perdure.serialization.payloads import Payloads
@@ -42,10 +43,14 @@ def check_registered(app: App | None, workflow: Workflow[..., Any]) -> None:
         )
 
 
-def propagation_of(app: App | None, propagators: Sequence[Propagator]) -> Propagation:
-    """The App's propagators, or those of a client without one."""
+def propagation_of(
+    app: App | None, propagators: Sequence[Propagator], telemetry: Telemetry | None = None
+) -> Propagation:
+    """What the App carries, or what a client does without one."""
     if app is None:
-        return Propagation(propagators)
+        return carrying(propagators, telemetry)
+    if telemetry is not None:
+        raise ConfigurationError("this client has an App: give the telemetry to that, as in App(telemetry=…)")
     if propagators:
         raise ConfigurationError("this client has an App: give the propagators to that, as in App(propagators=[…])")
     return app.propagation

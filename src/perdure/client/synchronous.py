@@ -31,6 +31,7 @@ from perdure.model.instance import Execution, Instance, State
 from perdure.model.names import check_name
 from perdure.model.options import Duration
 from perdure.model.schedule import Schedule
+from perdure.observability.telemetry import Telemetry
 from perdure.propagation import Propagator
 from perdure.serialization.saved import SavedHistory
 from perdure.workflows.context import Context
@@ -53,8 +54,7 @@ class SyncClient:
 
     It may be made at import: the thread with its event loop begins, and the store is opened, with the first call. Any number
     of threads may use it at once. `close` (or the end of a `with`, or of the process) ends the thread; a later call begins
-    another one, and so does the first call in a forked child. `store` is a URL, or a Backend, of which a
-    twin is opened.
+    another one, and so does the first call in a forked child. `store` is a URL, or a Backend, of which a twin is opened.
 
     Context variables of the caller are seen by propagators. Ctrl-C ends a wait. The methods are those of `Client`.
     """
@@ -65,9 +65,12 @@ class SyncClient:
         app: App | None = None,
         *,
         propagators: Sequence[Propagator] = (),
+        telemetry: Telemetry | None = None,
         keep_keys: Duration = timedelta(days=7),
     ) -> None:
-        self._make_with(store, lambda opened: Client(opened, app, propagators=propagators, keep_keys=keep_keys))
+        self._make_with(
+            store, lambda it: Client(it, app, propagators=propagators, telemetry=telemetry, keep_keys=keep_keys)
+        )
 
     def _make_with(self, store: str | Backend, make: Callable[[str | Backend], Client]) -> None:
         make(store)  # what is wrong with the arguments is told here, and not by the first call

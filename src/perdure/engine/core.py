@@ -20,7 +20,7 @@ from perdure.engine.machines.timer import LoopTimerHandle, TimerMachine
 from perdure.engine.recorder import Entry, Recorder
 from perdure.engine.tasks import DurableTask
 from perdure.errors import ActivityError, ActivityTimeout, NotInWorkflow, SignalNotDelivered, SubWorkflowError
-from perdure.model.event import Origin, SubWorkflowFailed
+from perdure.model.event import Applied, Origin, SubWorkflowFailed
 from perdure.model.failure import Failure
 from perdure.model.instance import Parent
 from perdure.model.reply import Reply, published_key
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from perdure.app import App
     from perdure.engine.machines.machine import Machine
+    from perdure.observability.telemetry import ExecutionWatcher
     from perdure.workflows.definition import Workflow
 
 _log = logging.getLogger("perdure.workflow")
@@ -71,6 +72,7 @@ class Core:
     """Whose code runs now that may only look."""
     is_tainted = False
     """Whether such code has changed something: history alone knows the state then."""
+    watcher: ExecutionWatcher | None = None
     main: DurableTask[Any] | None = None
     root: Context | None = None
     fetched: dict[bytes, bytes] | None = None
@@ -121,6 +123,9 @@ class Core:
         context.run(set_current, root)
         context.run(mark_workflow_code, is_quiet)
         context.run(self.app.propagation.enter, self.headers)
+        if self.app.telemetry is not None:
+            self.watcher = context.run(self.app.telemetry.watch, self.task, self.started_at)
+            self.recorder.watcher = self.watcher
         self.main = DurableTask(
             self.definition.function(root, *args, **kwargs), loop=self.loop, name="main", context=context
         )
@@ -139,6 +144,8 @@ class Core:
             return False
         self.origins = self.origins[1:]
         self._pose()
+        if self.watcher is not None:
+            self.watcher.become(self.task)
         return True
 
     def _pose(self) -> None:
@@ -159,11 +166,17 @@ class Core:
         """Whether what the code logs was logged before, or is of no interest any more."""
         return self.is_replaying or (self.loop.dying and self.looker is None)
 
-    def drain(self) -> Sequence[Entry]:
+    def drain(self, event: Applied) -> Sequence[Entry]:
         """Run the code until it blocks; what it asked for meanwhile."""
         assert self.main is not None
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.begin_drain(event, is_replay=self.is_replaying)
         self.loop.drain(self.main, self.recorder, self.limits.drain_steps)
-        return self.recorder.end()
+        entries = self.recorder.end()
+        if watcher is not None:
+            watcher.end_drain([command for _, command in entries])
+        return entries
 
     def await_timer(self, timer: TimerMachine) -> None:
         """It is recorded: from now on it may fire."""

@@ -20,6 +20,7 @@ from perdure.engine.checkpoints import CheckpointBuilder
 from perdure.engine.closing import close
 from perdure.engine.core import Core
 from perdure.engine.divergence import describe, divergence
+from perdure.engine.drains import drains
 from perdure.engine.ending import closing_of, compare_end, end_of, leave_updates, told, warn_of_unfinished
 from perdure.engine.limits import Limits, check_length
 from perdure.engine.machines.machine import COMPLETED, FAILED, FIRED, Machine
@@ -114,16 +115,10 @@ class Execution:
         """`replay` with a pause after each applied event, and before one whose payloads have to be fetched first."""
         core = self._core
         core.is_replaying = True
-        begin, index = self.position, 0
-        while index < len(events):
-            event = events[index]
-            following = index + 1
+        begin = self.position
+        for index, event, recorded in drains(events):
+            following = begin + index + 1 + len(recorded)
             if isinstance(event, AppliedEvent):
-                while following < len(events) and not isinstance(
-                    events[following], (AppliedEvent, AdministrativeEvent)
-                ):
-                    following += 1
-                recorded = list(events[index + 1 : following])
                 while missing := apart.missing(core, event, recorded):
                     yield missing
                 self.position = begin + index + 1
@@ -136,8 +131,7 @@ class Execution:
                 raise StoreCorrupt(
                     f"history of {self.instance_id!r}: event {begin + index} ({type(event).__name__}) follows nothing"
                 )
-            index = following
-            self.position = begin + index
+            self.position = following
             yield ()
         core.published = None
         core.is_replaying = False
@@ -208,6 +202,11 @@ class Execution:
         replies, self._core.replies = self._core.replies, None
         return replies or ()
 
+    def conclusion(self, checkpoint: Checkpoint) -> Callable[[], None] | None:
+        """What telemetry has to do once the checkpoint is durable."""
+        watcher = self._core.watcher
+        return None if watcher is None else watcher.conclude(checkpoint)
+
     def committed(self, outcome: Checkpointed) -> None:
         """The last checkpoint is durable."""
         self._core.history_bytes += outcome.events_bytes
@@ -262,7 +261,7 @@ class Execution:
         checkpoint.events.append(event)
         self.position += 1
         self._feed(event)
-        entries = core.drain()
+        entries = core.drain(event)
         for machine, command in entries:
             checkpoint.events.append(command)
             machine.contribute(command, checkpoint)
@@ -312,7 +311,7 @@ class Execution:
             raise divergence(history=f"another event ({describe(event)})", code="the workflow has ended", site=None)
         core.recorder.begin_replay(recorded)
         self._feed(event)
-        core.drain()
+        core.drain(event)
         if core.main is not None and core.main.done():
             compare_end(core, end, end_of(core, core.main), len(recorded))
             self._ended()

@@ -24,6 +24,7 @@ from perdure.model.event import (
 
 if TYPE_CHECKING:
     from perdure.engine.machines.machine import Machine
+    from perdure.observability.telemetry import ExecutionWatcher
 
 Entry = tuple["Machine", Command]
 
@@ -37,6 +38,7 @@ class Recorder:
 
     fault: Exception | None = None
     """Why the drain must stop: the code diverged, or asks without end."""
+    watcher: ExecutionWatcher | None = None
     # What replay alone fills stands in the class: thousands of executions wait in memory.
     _recorded: Sequence[Command] | None = None
     _side_effects: Mapping[int, SideEffectRecorded] = MappingProxyType({})
@@ -82,6 +84,8 @@ class Recorder:
             )
             raise Halt
         self._entries.append((machine, event))
+        if self.watcher is not None:
+            self.watcher.issued(event)
 
     follow_up = issue
     """A recorded command is cancelled."""

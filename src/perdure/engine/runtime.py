@@ -258,7 +258,7 @@ class ExecutionRuntime:
         if asyncio.current_task() is not core.main:
             return NotInWorkflow("continue_as_new works in the workflow's main task alone: let this task return first")
         call = core.payloads.call(workflow.function, skip=1).encode(args, kwargs)
-        core.headers = core.headers_now()
+        core.headers = core.app.propagation.headers_of_next(core.headers)
         return ContinueAsNew(workflow.name, call.payload, call.digest)
 
     # --- cancellation ---------------------------------------------------------------------------------------------

@@ -61,6 +61,8 @@ class ExecutionStarted(AppliedEvent, frozen=True, array_like=True, kw_only=True,
 class SignalReceived(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=2):
     name: str
     payload: bytes
+    headers: dict[str, str] = {}
+    """Who sent it, for traces."""
 
 
 class CancelRequested(AppliedEvent, frozen=True, array_like=True, kw_only=True, tag=3):

@@ -108,10 +108,12 @@ class Activities:
             task,
             how,
             attempt.causes,
-            payloads=self._surroundings.payloads,
+            payloads=self._surroundings.app.payloads,
             chance=self._dice.random,
             elapsed=lambda: attempt.elapsed,
         )
+        if attempt.watcher is not None:
+            attempt.watcher.ended(end)
         if isinstance(end, ActivityResult):
             self._report(task, end, None)
         elif end is None:

@@ -17,14 +17,14 @@ import msgspec
 
 from perdure.activities.context import ActivityContext, LeavesOpen, set_current
 from perdure.activities.definition import Activity
+from perdure.app import App
 from perdure.clock import Micros
 from perdure.errors import StoreCorrupt
 from perdure.model.reference import is_reference
 from perdure.model.task import ActivityTask
 from perdure.model.transition import Heartbeat, RecordHeartbeat
 from perdure.observability.logging import ActivityLogger, FieldsLogger, attempt_fields
-from perdure.propagation import Propagation
-from perdure.serialization.payloads import Payloads
+from perdure.observability.telemetry import AttemptWatcher
 from perdure.worker.heartbeats import Heartbeats, Spawn
 from perdure.worker.threads import Threads
 from perdure.worker.verdict import Cause, GivenUp, HowItEnded, LeftOpen, Raised, Returned
@@ -39,8 +39,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What attempts need from their worker."""
 
     loop: asyncio.AbstractEventLoop
-    payloads: Payloads
-    propagation: Propagation
+    app: App
     threads: Threads
     context: contextvars.Context
     """What the contextvars of activities begin with: never those of whoever happened to commit."""
@@ -59,7 +58,7 @@ class Attempt:
 
     __slots__ = (
         "_activity", "_begun_at", "_has_news", "_heartbeats", "_how", "_inner", "_logger", "_loop", "_news", "_on_end",
-        "_on_free", "_schema", "_surroundings", "_timers", "causes", "has_ended", "task",
+        "_on_free", "_schema", "_surroundings", "_timers", "causes", "has_ended", "task", "watcher",
     )  # fmt: skip
 
     def __init__(
@@ -74,8 +73,9 @@ class Attempt:
         self.task = task
         self.causes: set[Cause] = set()
         self.has_ended = False
+        self.watcher: AttemptWatcher | None = None
         self._activity = activity
-        self._schema = surroundings.payloads.call(activity.function, skip=activity.skip)
+        self._schema = surroundings.app.payloads.call(activity.function, skip=activity.skip)
         self._surroundings = surroundings
         self._on_end = on_end
         self._on_free = on_free
@@ -274,11 +274,14 @@ class Attempt:
 
     def _enter(self) -> None:
         """Let activity_context() find this attempt, in the contextvars context that is the function's own."""
-        set_current(ActivityContext(self.task, self, self._surroundings.payloads))
+        set_current(ActivityContext(self.task, self, self._surroundings.app.payloads))
 
     def _received(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments; what headers say is set, too."""
-        self._surroundings.propagation.enter(self.task.headers)
+        self._surroundings.app.propagation.enter(self.task.headers)
+        telemetry = self._surroundings.app.telemetry
+        if telemetry is not None:
+            self.watcher = telemetry.begin_attempt(self.task)
         return self._schema.decode(self.task.arguments)
 
     def _returned(self, value: object) -> HowItEnded:

@@ -75,6 +75,10 @@ class Executions:
         return len(self._seats) - len(self._idle) + self._coming
 
     @property
+    def cached_count(self) -> int:
+        return len(self._seats)
+
+    @property
     def has_steps(self) -> bool:
         return len(self._seats) > len(self._idle)
 
@@ -257,6 +261,7 @@ class Executions:
             self._forget(seat)
             seat.unload()
             self._links.spawn(self._leaving.release(seat))
+            self._links.evicted()
 
     def _load(self, seat: Seat, work: Work, task: WorkflowTask) -> None:
         """Take the task's lease and bring its execution into memory, then take the step."""
@@ -308,7 +313,7 @@ class Executions:
         assert seat.execution is not None
         keeps = self.keeps(checkpoint) and not seat.execution.is_tainted
         offer, replies = self._hand_back.offer(checkpoint, workflow_task=keeps), seat.execution.take_replies()
-        step = Step(checkpoint, work.results, offer, keeps, replies)
+        step = Step(checkpoint, work.results, offer, keeps, replies, seat.execution.conclusion(checkpoint))
         answer = self._stepper.submit(seat, checkpoint, work.results, release=not keeps, offer=step.offer)
         answer.add_done_callback(partial(self._answered, seat, step))
 
@@ -336,11 +341,7 @@ class Executions:
         assert seat.execution is not None
         seat.execution.committed(outcome)
         checkpoint = step.checkpoint
-        if checkpoint.cancelled_activities:
-            told = [cancel.number for cancel in checkpoint.cancelled_activities if cancel.told]
-            self._links.tell_numbers(seat.execution_id, told)
-        for question_id, reply in step.replies:
-            self._links.answer(question_id, reply)
+        self._links.follow(step, seat.execution_id)
         if not step.keeps or checkpoint.closing is not None:
             seat.unload()
         else:
@@ -371,8 +372,8 @@ class Executions:
         if isinstance(problem, HOPELESS):
             self._links.failed(problem)
             return
-        if step.offer is not None and may_have_happened(problem):
-            self._links.uncertain()
+        if may_have_happened(problem):
+            self._links.lose_sight(step)
         seat.unload()
         if not isinstance(problem, Exception) or isinstance(problem, (StoreUnavailable, StoreFilling)):
             self._writing.failed(problem)  # for the log: the step isn't repeated as it is

@@ -51,6 +51,7 @@ from perdure.worker.store_time import StoreTime
 from perdure.worker.verdict import Cause, End
 from perdure.worker.waiting import first_of
 from perdure.worker.watchdog import Watchdog
+from perdure.worker.watching import watching
 
 _CANCELLED_SECONDS = 5.0
 """How long cancelled activities may take to end."""
@@ -120,7 +121,7 @@ class Life:
             slots=has.slots,
             begin=self._activities.begin,
         )
-        self._stepper = Stepper(has.backend, has.app, self._time, options=has.options, loggers=has.loggers)
+        self._stepper = Stepper(has, self._time)
         self._executions = Executions(
             has.backend,
             has.app,
@@ -135,6 +136,7 @@ class Life:
                 on_free=self._slot_came_free.set,
                 uncertain=self._uncertain,
                 failed=self._note_fault,
+                evicted=has.watcher.evicted if has.watcher is not None else lambda: None,
             ),
             logger=has.logger,
         )
@@ -160,8 +162,7 @@ class Life:
         fetching = Backoff(has.logger, "reading a payload")
         return Surroundings(
             loop=asyncio.get_running_loop(),
-            payloads=has.app.payloads,
-            propagation=has.app.propagation,
+            app=has.app,
             threads=has.threads,
             context=has.context,
             logger=has.loggers.activity,
@@ -175,9 +176,8 @@ class Life:
     def _make_poller(self, backlog: Backlog) -> Poller:
         has = self._has
         return Poller(
-            has.backend,
+            has,
             self._key,
-            has.options,
             workflow_names=frozenset(has.app.workflows) if has.options.workflow_queues else frozenset(),
             workplace=Workplace(
                 executions=self._executions,
@@ -190,7 +190,6 @@ class Life:
                 claimed=self._claimed,
             ),
             time=self._time,
-            logger=has.logger,
         )
 
     def _make_shortcuts(self, backlog: Backlog) -> Shortcuts:
@@ -247,6 +246,7 @@ class Life:
             poller = self._begin(self._poller.run())
             services = [
                 *(self._begin(work(self._has.backend, self._has.logger)) for work in (keep_house, clear_away)),
+                *(self._begin(watch) for watch in watching(self._has, self._executions, self._activities)),
                 group.create_task(self._await_stop()),
                 *([self._begin(self.answering.run())] if self._serves_workflows else ()),
             ]

@@ -9,7 +9,7 @@ import msgspec
 
 from perdure.model.reply import Reply
 from perdure.model.task import ActivityTask
-from perdure.worker.seat import FinalEnd
+from perdure.worker.seat import FinalEnd, Step
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +28,22 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an offer was lost."""
     failed: Callable[[Exception], None]
     """A fault, or what no waiting mends."""
+    evicted: Callable[[], None]
+    """An idle execution has made room for another one."""
+
+    def follow(self, step: Step, execution_id: bytes) -> None:
+        """The step is durable: tell those whom it concerns."""
+        cancelled = step.checkpoint.cancelled_activities
+        if cancelled:
+            self.tell_numbers(execution_id, [cancel.number for cancel in cancelled if cancel.told])
+        for question_id, reply in step.replies:
+            self.answer(question_id, reply)
+        if step.conclude is not None:
+            step.conclude()
+
+    def lose_sight(self, step: Step) -> None:
+        """The step may be durable."""
+        if step.offer is not None:
+            self.uncertain()
+        if step.conclude is not None:
+            step.conclude()  # perhaps twice, but not never

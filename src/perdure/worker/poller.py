@@ -13,15 +13,13 @@ from collections.abc import Callable
 import msgspec
 
 from perdure.backends.answers import may_have_happened
-from perdure.backends.protocol import Backend
 from perdure.errors import StoreError
 from perdure.model.transition import Claimed, ClaimTasks
-from perdure.observability.logging import Log
 from perdure.worker.activities import Activities
 from perdure.worker.backlog import Backlog
 from perdure.worker.backoff import HOPELESS, Backoff
 from perdure.worker.executions import Executions
-from perdure.worker.options import WorkerOptions
+from perdure.worker.possessions import Possessions
 from perdure.worker.slots import Slots
 from perdure.worker.store_time import StoreTime
 from perdure.worker.threads import Threads
@@ -76,18 +74,17 @@ class Poller:
 
     def __init__(
         self,
-        backend: Backend,
+        has: Possessions,
         worker_key: int,
-        options: WorkerOptions,
         *,
         workflow_names: frozenset[str],
         workplace: Workplace,
         time: StoreTime,
-        logger: Log,
     ) -> None:
-        self._backend = backend
+        self._backend = has.backend
         self._worker_key = worker_key
-        self._options = options
+        self._options = options = has.options
+        self._watcher = has.watcher
         self._workflow_names = workflow_names
         self._activity_slots = workplace.slots
         self._threads = workplace.threads
@@ -97,7 +94,7 @@ class Poller:
         self._backlog = workplace.backlog
         self._uncertain = workplace.uncertain
         self._claimed = workplace.claimed
-        self._backoff = Backoff(logger, "claiming tasks")
+        self._backoff = Backoff(has.logger, "claiming tasks")
         self._slot_came_free = workplace.slot_came_free
         self._stopped = asyncio.Event()
         self._empty_claims = 0
@@ -161,6 +158,8 @@ class Poller:
         self._backlog.claimed(claim, claimed)
         self._workflow_appetite.got(len(claimed.workflow_tasks))
         self._activity_appetite.got(len(claimed.activity_tasks))
+        if self._watcher is not None:
+            self._watcher.claimed(len(claimed.workflow_tasks), len(claimed.activity_tasks))
         for workflow_task in claimed.workflow_tasks:
             self._executions.deliver_task(workflow_task)
         for activity_task in claimed.activity_tasks:

@@ -13,6 +13,7 @@ from perdure.app import App
 from perdure.backends.protocol import Backend
 from perdure.clock import Clock
 from perdure.observability.logging import FieldsLogger, Loggers
+from perdure.observability.telemetry import WorkerWatcher
 from perdure.worker.keeper import Aside
 from perdure.worker.options import WorkerOptions
 from perdure.worker.slots import Slots
@@ -34,6 +35,7 @@ class Possessions(msgspec.Struct, frozen=True, kw_only=True):
     context: contextvars.Context
     stop: StopRequest
     aside: Aside
+    watcher: WorkerWatcher | None
 
     @property
     def logger(self) -> FieldsLogger:

@@ -62,6 +62,8 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     """Whether the execution stays in memory, and the lease with it."""
     replies: Sequence[tuple[bytes, Reply]] = ()
     """To questions of those who wait for updates, once it is durable."""
+    conclude: Callable[[], None] | None = None
+    """For telemetry: once it is durable, or may be."""
 
 
 class Seat:
@@ -77,6 +79,7 @@ class Seat:
         "instance_id",
         "instance_key",
         "is_busy",
+        "is_fresh",
         "queue",
         "stuck_attempts",
         "token",
@@ -95,6 +98,8 @@ class Seat:
         self.applied_through = -1
         """The last pending event that the execution in memory has applied."""
         self.is_busy = False
+        self.is_fresh = False
+        """Whether the execution in memory was read from its history, and has taken no step since."""
         self.askers: list[Callable[[Execution | None], None]] = []
         self._task: WorkflowTask | None = None
         self._results: list[Result] = []
@@ -172,11 +177,12 @@ class Seat:
         self.execution_id = task.execution_id
         self.stuck_attempts = task.stuck_attempts
 
-    def load(self, execution: Execution) -> None:
-        """An execution has been read into memory."""
+    def load(self, execution: Execution, *, is_read: bool = False) -> None:
+        """An execution begins in memory, or is read from its history."""
         self.execution = execution
         self.workflow = execution.workflow
         self.applied_through = -1
+        self.is_fresh = is_read
 
     def unread(self, task: WorkflowTask) -> list[PendingEvent]:
         """What of the task's events the execution in memory hasn't applied."""

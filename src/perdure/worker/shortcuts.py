@@ -135,7 +135,8 @@ class Shortcuts:
         has = self._has
         keeps = has.executions.keeps(checkpoint)
         offer = has.hand_back.offer_with_start(checkpoint, workflow_task=keeps)
-        step = Step(checkpoint, (), offer, keeps)
+        assert seat.execution is not None
+        step = Step(checkpoint, (), offer, keeps, conclude=seat.execution.conclusion(checkpoint))
         first = FirstStep(checkpoint=checkpoint, offer=offer, release=not keeps)
         answer = has.backend.submit(msgspec.structs.replace(asked, first_step=first))
         answer.add_done_callback(partial(self._created, seat, step, told))
@@ -183,6 +184,8 @@ class Shortcuts:
             self._drop(seat, step)
             if may_have_happened(problem):
                 has.uncertain()
+                if step.conclude is not None:
+                    step.conclude()  # perhaps twice, but not never
             if not told.done():
                 told.set_exception(problem)
             return

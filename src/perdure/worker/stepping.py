@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from perdure.app import App
 from perdure.backends.answers import Answer
-from perdure.backends.protocol import Backend
 from perdure.backends.weight import whole
 from perdure.clock import Micros
 from perdure.engine.apart import InputApart
@@ -17,10 +15,10 @@ from perdure.model.event import Event, ExecutionStarted
 from perdure.model.reference import read_reference
 from perdure.model.task import PendingEvent, WorkflowTask
 from perdure.model.transition import Checkpointed, CompleteWorkflowTask, Offer, Rejected
-from perdure.observability.logging import Loggers
 from perdure.worker.backoff import Backoff, until_done
 from perdure.worker.guard import Guard, GuardMode
-from perdure.worker.options import WorkerOptions
+from perdure.worker.measuring import Measure
+from perdure.worker.possessions import Possessions
 from perdure.worker.seat import Result, Seat, Work
 from perdure.worker.store_time import StoreTime
 
@@ -34,18 +32,16 @@ class StaleTask(Exception):
 class Stepper:
     """Carries out the parts; knows nothing of seats but the one it is given."""
 
-    def __init__(
-        self, backend: Backend, app: App, time: StoreTime, *, options: WorkerOptions, loggers: Loggers
-    ) -> None:
-        self._backend = backend
-        self._app = app
+    def __init__(self, has: Possessions, time: StoreTime) -> None:
+        self._backend = has.backend
+        self._app = has.app
         self._time = time
-        self._limits = options.limits
-        self._guard = (
-            None if options.guard is GuardMode.OFF else Guard(loggers.workflow, raises=options.guard is GuardMode.RAISE)
-        )
-        self._logger = loggers.workflow
-        self._reading = Backoff(loggers.worker, "reading a history")
+        self._limits = has.options.limits
+        mode = has.options.guard
+        self._guard = None if mode is GuardMode.OFF else Guard(has.loggers.workflow, raises=mode is GuardMode.RAISE)
+        self._watcher = has.watcher
+        self._logger = has.loggers.workflow
+        self._reading = Backoff(has.logger, "reading a history")
         self.applying: Seat | None = None
         """Whose workflow code runs now: for the watchdog, which looks from another thread."""
 
@@ -63,11 +59,14 @@ class Stepper:
         execution = seat.execution
         assert execution is not None
         execution.go_ahead()
+        measure = None if self._watcher is None else Measure(self._watcher, seat, Work(None, ()), task.now)
         self.applying = seat
         try:
             checkpoint = self._run(execution, (PendingEvent(0, started),), task.now)
         finally:
             self.applying = None
+        if measure is not None:
+            measure.done()
         return None if execution.waits_for_instance else checkpoint
 
     async def load(self, seat: Seat, task: WorkflowTask) -> None:
@@ -92,7 +91,7 @@ class Stepper:
         execution = Execution(
             task, definition, self._app, limits=self._limits, logger=self._logger, asks_for_inputs=asks_for_inputs
         )
-        seat.load(execution)
+        seat.load(execution, is_read=True)
         self.applying = seat
         try:
             replaying = execution.replaying(events)
@@ -138,11 +137,14 @@ class Stepper:
         if work.task is not None:
             now = max(now, work.task.now)
             pending += seat.unread(work.task)
+        measure = None if self._watcher is None else Measure(self._watcher, seat, work, now)
         self.applying = seat
         try:
             checkpoint = self._run(execution, pending, now)
         finally:
             self.applying = None
+        if measure is not None:
+            measure.done()
         if checkpoint.consumed:
             seat.applied_through = max(seat.applied_through, *checkpoint.consumed)
         return checkpoint

@@ -91,7 +91,8 @@ class Worker:
             limits=limits,
             guard=guard,
         )
-        self.loggers: Loggers = Loggers(logger, self.options.name)
+        trace_ids = None if app.telemetry is None else app.telemetry.current_ids
+        self.loggers: Loggers = Loggers(logger, self.options.name, trace_ids)
         self._app = app
         self._is_store_ours = isinstance(store, str)
         self._backend = connect(store) if isinstance(store, str) else store
@@ -221,6 +222,7 @@ class Worker:
                 context=contextvars.copy_context(),
                 stop=self._stop,
                 aside=self._aside,
+                watcher=None if self._app.telemetry is None else self._app.telemetry.watch_worker(),
             )
             self._check_has_work(has)
             self._lives = Lives(has, lambda: None if started.done() else started.set_result(None))

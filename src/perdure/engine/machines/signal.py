@@ -93,12 +93,14 @@ class SignalMachine(Machine):
 
     def contribute(self, event: Command, checkpoint: CheckpointBuilder) -> None:
         assert isinstance(event, SignalSent)
+        watcher = self.core.watcher
+        headers = {} if watcher is None else watcher.headers_of(self.number)
         checkpoint.messages.append(
             SendSignal(
                 message_id=self.core.derived_id(b"signal", self.number),
                 number=self.number,
                 instance_id=event.instance_id,
-                signal=SignalReceived(at=0, name=event.name, payload=event.payload),
+                signal=SignalReceived(at=0, name=event.name, payload=event.payload, headers=headers),
             )
         )
 

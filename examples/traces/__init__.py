@@ -1,0 +1,1 @@
+"""One trace over three processes: see __main__.py."""
