@@ -33,6 +33,7 @@ demo: $(VENV)/installed ## run the demonstration, on SQLite in census.db
 
 test: $(VENV)/installed-dev ## lint, types and the whole test suite
 	@$(MAKE) --no-print-directory -j2 --output-sync=target check
+	@$(PYTHON) -m scripts.chromium > /dev/null
 	@scripts/services run -- $(MAKE) --no-print-directory -j2 pytest beside
 
 # What needs no server runs in the suite's pauses, in which that waits for servers, leases and killed processes.
@@ -53,6 +54,7 @@ services: ## start private servers of all stores and print their URLs; scripts/s
 	@scripts/services start
 
 test-all: $(VENV)/installed-dev ## the whole test suite on each supported Python that is here
+	@$(PYTHON) -m scripts.chromium > /dev/null
 	@scripts/services run -- scripts/on_pythons --all -q $(SHARED_OUT) --ignore=tests/typing --ignore=tests/release
 
 check: lint layers mypy pyright ## lint, layers and types only
@@ -65,7 +67,7 @@ layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/import-linter > $(VENV)/layers.txt || { cat $(VENV)/layers.txt; exit 1; }
 
 mypy: $(VENV)/installed-dev
-	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) docs scripts/debian_unstable.py scripts/public_types.py scripts/servers
+	@$(BIN)/mypy --strict --no-error-summary $(CHECKED) docs scripts/chromium.py scripts/debian_unstable.py scripts/public_types.py scripts/servers
 
 pyright: export PATH := $(abspath $(BIN)):$(PATH)
 pyright: $(VENV)/installed-dev

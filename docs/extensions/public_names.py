@@ -20,9 +20,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 from sphinx.util.inspect import stringify_signature
 
-import perdure
-
-PACKAGES = ("perdure", "perdure.testing", "perdure.testing.conformance", "perdure.otel")
+PACKAGES = ("perdure", "perdure.diagnostics", "perdure.otel", "perdure.testing", "perdure.testing.conformance")
 PUBLIC = {name: f"{package}.{name}" for package in PACKAGES for name in import_module(package).__all__}
 
 MADE_BY_USERS = {
@@ -60,8 +58,8 @@ def is_member_left_out(
 
 def find_docstring(app: Sphinx, what: str, name: str, described: object, options: object, lines: list[str]) -> None:
     if what == "data":  # it stands in the module that the constant is loaded from; what came here is its type's
-        constant = name.rpartition(".")[2]
-        docstrings = ModuleAnalyzer.for_module(perdure._HOMES[constant]).find_attr_docs()
+        package, _, constant = name.rpartition(".")
+        docstrings = ModuleAnalyzer.for_module(import_module(package)._HOMES[constant]).find_attr_docs()
         lines[:] = docstrings.get(("", constant), [])
     if name in PUBLIC.values() and not any(lines):
         log.warning("%s has no docstring", name)

@@ -90,6 +90,8 @@ class TestShow:
         output = call("show", "waits").output
 
         assert "state      running (suspended)\n" in output
+        assert "It is suspended: nothing new of it begins until it is resumed." in output
+        assert "╍" in output
         assert "workflow   waiting\n" in output
         assert "History" not in output
 
@@ -98,6 +100,29 @@ class TestShow:
 
         assert "failure    ValueError: no \\x1b[31mred\\x1b[0m text\n" in output
         assert "\x1b" not in output
+
+    def test_it_writes_one_page_that_needs_nothing_else(self, call: Call) -> None:
+        page = call("show", "done", "--html").output
+
+        assert page.startswith("<!doctype html>")
+        assert "<h1" in page
+        assert "<script" not in page
+        assert call("show", "done", "--html", "--history").exit_code == 2
+
+    def test_it_shows_what_took_how_long(self, call: Call) -> None:
+        lines = call("show", "done").output.splitlines()
+
+        bars = [line for line in lines if "━" in line or "◆" in line]
+        assert [bar.split()[0] for bar in bars] == ["echo", "1"]
+        assert bars[1].split()[1] == "shout"
+
+    def test_with_the_app_it_shows_the_line_that_it_waits_in(self, call: Call) -> None:
+        call("resume", "waits")
+
+        output = call("show", "waits", "--app", "tests.cli.orders:app").output
+
+        assert "orders.py:" in output
+        assert "await ctx.signal_channel(go).receive()" in output
 
     def test_it_opens_payloads_with_the_codecs_of_the_app(self, call: Call) -> None:
         assert "unreadable" in call("show", "done").output

@@ -22,6 +22,8 @@ WITHOUT_JSON = {
     "debug": "a person talks to pdb",
     "history export": "it writes nothing but JSON",
     "completion": "a shell reads it",
+    "ui": "a browser reads it; the pages have a JSON API",
+    "mcp": "an agent reads it",
 }
 WITHOUT_STORE = {"lint", "completion", "copy"}
 

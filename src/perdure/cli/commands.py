@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from perdure.cli import (
+    agents,
     developing_commands,
     history_commands,
     keeping_commands,
     looking_commands,
     running_commands,
     schedule_commands,
+    serving,
     steering_commands,
 )
 from perdure.cli.options import Commands
@@ -28,7 +30,7 @@ def perdure() -> None:
 
 
 perdure.add_section("Run", [*running_commands.ALL, *schedule_commands.ALL])
-perdure.add_section("Look", looking_commands.ALL)
+perdure.add_section("Look", [*looking_commands.ALL, serving.ui, agents.mcp])
 perdure.add_section("Steer", [*steering_commands.ALL, *history_commands.GOING_BACK, steering_commands.queue])
 perdure.add_section("Keep house", keeping_commands.ALL)
 perdure.add_section("Develop", [*history_commands.LOOKING_BACK, *developing_commands.ALL])

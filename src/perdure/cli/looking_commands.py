@@ -40,19 +40,34 @@ def list_(store: str | None, limit: int, as_json: bool, **filters: Any) -> None:
     looking.list_instances(store, cast("Filters", filters_of(filters)), limit=limit, as_json=as_json)
 
 
-@click.command(epilog=examples("perdure show order-7", "perdure show order-7 --history --app shop.main:app"))
+@click.command(
+    epilog=examples("perdure show order-7 --history --app shop.main:app", "perdure show order-7 --html > order-7.html")
+)
 @id_argument
 @store_option
 @app_option
 @click.option("--history", is_flag=True, help="With the events of its current execution.")
 @click.option("--blobs", is_flag=True, help="Read large payloads, too, which are kept apart.")
+@click.option("--html", is_flag=True, help="Write one page that needs nothing else, to attach to a report.")
 @json_option
 def show(
-    instance_id: str, store: str | None, app_target: str | None, history: bool, blobs: bool, as_json: bool
+    *,
+    instance_id: str,
+    store: str | None,
+    app_target: str | None,
+    history: bool,
+    blobs: bool,
+    html: bool,
+    as_json: bool,
 ) -> None:
     """Show where an instance stands, what it waits for, how it ended."""
     from perdure.cli import looking
 
+    if html:
+        if history or blobs or as_json:
+            raise click.UsageError("--html goes with no other form: the page has the history")
+        looking.write_page(store, instance_id, app_target=app_target)
+        return
     looking.show_instance(store, instance_id, app_target=app_target, history=history, blobs=blobs, as_json=as_json)
 
 

@@ -8,7 +8,10 @@ import msgspec
 
 from perdure.cli.ending import told
 from perdure.cli.shown import as_data, at, printable
-from perdure.cli.tables import Line, fact_lines, table_lines
+from perdure.cli.tables import Line, encoding, fact_lines, table_lines, terminal_width
+from perdure.cli.timelines import timeline_lines
+from perdure.diagnostics.views.timeline import Timeline
+from perdure.diagnostics.views.where import Where
 from perdure.model.inspection import HistoryEvent, PendingActivity
 from perdure.model.instance import Instance, Outcome
 from perdure.serialization.payloads import Payloads
@@ -23,15 +26,29 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     instance: Instance
     outcome: Outcome | None
     activities: Sequence[PendingActivity]
+    where: Where
+    timeline: Timeline
     history: Sequence[HistoryEvent] | None
 
 
 def lines_of(shown: Shown, payloads: Payloads) -> list[Line]:
     """The facts and what is under way, for a picture that changes."""
-    lines = fact_lines(facts_of(shown, payloads))
+    lines = [*fact_lines(facts_of(shown, payloads)), "", *where_lines(shown.where)]
     if shown.activities:
         lines += ["", *table_lines(ACTIVITIES_HEAD, [[printable(cell) for cell in row] for row in waiting_rows(shown)])]
-    return [[(line, "")] for line in lines]
+    return [[(line, "")] for line in [*lines, ""]] + bars_of(shown)
+
+
+def where_lines(where: Where) -> list[str]:
+    """What it waits for, and in which lines of its code."""
+    places = [line for place in where.places for line in str(place).splitlines()]
+    problem = where.problem.splitlines()
+    return [printable(where.summary), *(f"    {printable(line)}" for line in [*places, *problem])]
+
+
+def bars_of(shown: Shown) -> list[Line]:
+    """The timeline, as wide as the terminal."""
+    return timeline_lines(shown.timeline, width=terminal_width(), encoding=encoding())
 
 
 def standing_of(instance: Instance) -> str:

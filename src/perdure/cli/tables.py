@@ -6,6 +6,7 @@ off in that. rich minds NO_COLOR itself.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,16 @@ Line = Sequence[tuple[str, str]]
 def is_seen() -> bool:
     """Whether what is written goes to a person."""
     return sys.stdout.isatty()
+
+
+def terminal_width() -> int | None:
+    """None where nothing is cut off."""
+    return shutil.get_terminal_size().columns if is_seen() else None
+
+
+def encoding() -> str:
+    """What the output can show."""
+    return sys.stdout.encoding or "ascii"
 
 
 def print_json(data: object) -> None:

@@ -23,6 +23,7 @@ from perdure.cli.shown import as_data, printable
 from perdure.cli.tables import print_json_line
 from perdure.client.client import Client
 from perdure.client.repeating import repeat
+from perdure.diagnostics.look import Look
 from perdure.model.inspection import HistoryEvent
 from perdure.model.instance import Outcome
 from perdure.serialization.payloads import Payloads
@@ -50,10 +51,11 @@ def watch_one(store: str | None, instance_id: str, *, app_target: str | None, as
 
 
 async def _draw(client: Client, instance_id: str) -> Outcome:
+    look = Look(client, client._app)
     outcome: Outcome | None = None
     with picture() as draw:
         while True:
-            draw(lines_of(await read_shown(client, instance_id), client._payloads))
+            draw(lines_of(await read_shown(look, instance_id, with_code=False), client._payloads))
             if outcome is not None:
                 return outcome
             outcome = await _wait(client, instance_id)
