@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, WebError
 
-DEADLINE_MS = 10_000.0  # of a test that hangs: nothing is timed by it
+DEADLINE_MS = 30_000.0  # of a test that hangs: nothing is timed by it
 
 _TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>

@@ -109,3 +109,15 @@ async def test_a_page_to_take_away_has_its_colours(browser: Browser, reader: Rea
     async with reading(browser, f"file://{tmp_path}") as alone:
         await alone.open("/run.html")
         assert await alone.page.evaluate("getComputedStyle(document.querySelector('.state')).fontWeight") != "400"
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if text.strip()])
+async def test_a_form_sends_what_was_asked_for(reader: Reader, name: str) -> None:
+    """Escapes are for eyes: what a form sends is the text itself."""
+    text = TEXTS[name].strip()
+    await reader.open(f"/batches/new/cancel?{urlencode({'prefix': text})}")
+    assert await reader.page.locator("form [name=prefix]").input_value() == text
+    await reader.open(f"/?{urlencode({'prefix': text})}")
+
+    # A field of one line takes no ends of lines.
+    assert await reader.page.locator("#filter [name=prefix]").input_value() == text.replace("\r\n", "")

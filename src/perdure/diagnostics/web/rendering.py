@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -38,6 +38,7 @@ def environment() -> Environment:
         "second": texts.second,
         "machine_time": texts.machine_time,
         "own_style": _own_style,
+        "sent": _sent,
     }
     return made
 
@@ -64,6 +65,11 @@ def _own_style(style: str) -> Markup:
     """Our own style sheet, inside a page. It is no data; that it can't end its element is looked at all the same."""
     assert "<" not in style
     return Markup(style)  # noqa: S704 - see above
+
+
+def _sent(value: object) -> Markup:
+    """The value of a field, which a form sends back as it was: what is written out for eyes would be another value."""
+    return escape("" if value is None else value).replace("\r", Markup("&#13;"))
 
 
 def _finalize(value: object) -> object:

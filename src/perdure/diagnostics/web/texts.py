@@ -12,6 +12,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 def visible(text: str) -> str:
     """The text with what would be invisible, or turn its neighbours about, as an escape: control characters, bidi marks, surrogates."""
+    if text and not text.strip(" "):  # an id may be that, and its link must be pressed
+        return text.replace(" ", "␠")
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() or each in _KEPT else _escape(each) for each in text)
