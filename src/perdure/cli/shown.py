@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
@@ -61,6 +62,11 @@ def length_of(length: timedelta) -> str:
 def printable(text: str) -> str:
     """The text without what a terminal would take for a command."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def escaped(text: str) -> str:
+    """JSON whose texts have nothing that a terminal would take for a command, or that turns the direction of a line."""
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def _payload(payload: bytes, payloads: Payloads) -> Any:

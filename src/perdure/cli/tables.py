@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from perdure.cli.shown import printable
+from perdure.cli.shown import escaped, printable
 
 _GAP = "  "
 _COLOURS = {
@@ -46,12 +46,12 @@ def encoding() -> str:
 
 
 def print_json(data: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    click.echo(escaped(msgspec.json.format(msgspec.json.encode(data), indent=2).decode()))
 
 
 def print_json_line(data: object) -> None:
     """One of a stream: a reader has it at once."""
-    click.echo(msgspec.json.encode(data).decode())
+    click.echo(escaped(msgspec.json.encode(data).decode()))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

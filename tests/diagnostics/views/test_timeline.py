@@ -43,6 +43,14 @@ def test_a_command_begins_with_the_event_that_led_to_it() -> None:
     assert (bar.label, bar.queue, bar.state, bar.positions) == ("press", "east", BarState.COMPLETED, (1, 2))
 
 
+def test_a_completed_activity_tells_its_attempts() -> None:
+    completed = e.ActivityCompleted(at=20, number=1, result=b"1", attempts=3)
+
+    bar = only(shown(STARTED, scheduled(1), completed), BarKind.ACTIVITY)
+
+    assert (bar.state, bar.attempts) == (BarState.COMPLETED, 3)
+
+
 def test_a_failed_activity_tells_its_attempts_and_why() -> None:
     failed = e.ActivityFailed(at=20, number=1, failure=FAILURE, attempts=3)
 
