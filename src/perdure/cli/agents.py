@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perdure.cli.on_record import log_to_stderr, user_name
 from perdure.cli.options import app_option, examples, store_option
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def mcp(store: str | None, app_target: str | None, allow_actions: bool, only: tu
 
     if only and not allow_actions:
         raise click.UsageError("--only says which actions are allowed: it goes with --allow-actions")
-    _log_to_stderr()
-    asyncio.run(_serve(store, _load(app_target), _allowed(allow_actions, only), who or _user()))
+    log_to_stderr()
+    asyncio.run(_serve(store, _load(app_target), _allowed(allow_actions, only), who or user_name()))
 
 
 async def _serve(store: str | None, app: App | None, allowed: tuple[ActionName, ...], who: str) -> None:
@@ -71,19 +72,3 @@ def _allowed(is_allowed: bool, only: tuple[str, ...]) -> tuple[ActionName, ...]:
             f"there is no action {unknown[0]!r}: there are {', '.join(ActionName)}", param_hint="--only"
         )
     return tuple(name for name in ActionName if is_allowed and (not only or name in only))
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container may have no name for its user
-        return "unknown"
-
-
-def _log_to_stderr() -> None:
-    import logging
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("perdure.diagnostics.audit").setLevel(logging.INFO)

@@ -13,8 +13,8 @@ import click
 
 from perdure.app import App
 from perdure.backends.protocol import Backend
-from perdure.cli.agents import _log_to_stderr, _user
 from perdure.cli.loading import load_app
+from perdure.cli.on_record import log_to_stderr, user_name
 from perdure.cli.opening import opened
 from perdure.errors import ConfigurationError
 from perdure.worker.stopping import StopRequest, stop_on_signals
@@ -30,7 +30,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 def serve(url: str | None, app_target: str | None, **options: Any) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    _log_to_stderr()
+    log_to_stderr()
     asyncio.run(_serve(url, app_target, **options))
 
 
@@ -40,7 +40,7 @@ async def _serve(
     app = None if app_target is None else load_app(app_target)
     listener = _listen(host, port)
     async with opened(url) as backend:
-        who = _user()
+        who = user_name()
         site = _site(backend, app, (lambda request, action, target: who) if allow_actions else None)
         _greet(listener, host, allow_actions=allow_actions)
         async with site:
