@@ -103,6 +103,7 @@ class Proxy:
         task = asyncio.ensure_future(self._meet(reader, writer))
         self._pumps.add(task)
         task.add_done_callback(self._pumps.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # also of one that is stopped before it begins
 
     async def stop(self) -> None:
         for task in tuple(self._pumps):
