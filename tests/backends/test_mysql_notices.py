@@ -78,6 +78,17 @@ def test_every_listener_hears_each_notice_once_and_in_order(url: str, options: M
         assert listening.told.empty()
 
 
+def test_old_notices_go_and_the_first_ones_of_a_store_do_no_harm(url: str, options: MysqlOptions) -> None:
+    listening = Listening(url, options)
+    herald = MysqlHerald(address_of(url), url, options, MysqlListener(address_of(url), options))
+    herald.open()
+    for _ in range(6 * 256):
+        herald.notify(b"notice")
+    assert asyncio.run(_count(url, options)) <= 1_000 + 1
+    herald.close()
+    listening.end()
+
+
 def test_while_nobody_else_listens_nothing_is_written(url: str, options: MysqlOptions) -> None:
     own = Listening(url, options)
     herald = MysqlHerald(address_of(url), url, options, own.listener)
