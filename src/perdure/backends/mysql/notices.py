@@ -32,7 +32,9 @@ _KEPT = 1_000
 _TRIM_EVERY = 256
 
 _INSERT = "insert into perdure_notices (notice) values (?)"
-_TRIM = "delete from perdure_notices where id < cast(last_insert_id() as signed) - ?"  # it is unsigned, and small at first
+_TRIM = (
+    "delete from perdure_notices where id < cast(last_insert_id() as signed) - ?"  # it is unsigned, and small at first
+)
 _NEWEST = "select id from perdure_notices order by id desc limit ?"
 _NEW = "from perdure_notices where id > ? and id not in ?"
 _NEWS = f"select id, notice {_NEW} order by id"
