@@ -155,7 +155,7 @@ async def test_e4_code_that_parts_from_history_is_told_with_its_line(
 
 async def _is_begun(handle: Any) -> bool:
     info = await handle.info()
-    return info.history_length > 1
+    return bool(info.history_length > 1)
 
 
 async def test_e4_who_lost_five_workers_is_told_by_who_keeps_house(caplog: pytest.LogCaptureFixture) -> None:
