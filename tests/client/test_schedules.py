@@ -83,7 +83,7 @@ async def test_a_due_time_starts_the_workflow_with_its_arguments(client: Client)
 
 
 async def test_runs_follow_each_other(client: Client) -> None:
-    schedule = await client.schedule(Schedule("reports", every=timedelta(seconds=1)), report, "north")
+    schedule = await client.schedule(Schedule("reports", every=timedelta(seconds=1), overlap="allow"), report, "north")
     status = await until(schedule, started=2)
     assert all(later.due_at - run.due_at == timedelta(seconds=1) for later, run in pairwise(status.recent))
 

@@ -25,6 +25,7 @@ class Proxy:
         self.answers = asyncio.Event()
         """Set: what the server sends gets through."""
         self._markers: tuple[bytes, ...] = ()
+        self._is_over = False
         self.made = 0
         """Connections, refused ones among them."""
         self.asked = 0
@@ -100,12 +101,16 @@ class Proxy:
         return server
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_over:  # it was accepted with the server's last breath, and nobody would end its task
+            writer.transport.abort()
+            return
         task = asyncio.ensure_future(self._meet(reader, writer))
         self._pumps.add(task)
         task.add_done_callback(self._pumps.discard)
         task.add_done_callback(lambda _: writer.transport.abort())  # also of one that is stopped before it begins
 
     async def stop(self) -> None:
+        self._is_over = True
         for task in tuple(self._pumps):
             task.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
