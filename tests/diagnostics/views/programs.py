@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from perdure.activities.context import activity_context
@@ -128,3 +131,9 @@ async def until_quiet(client: Client, instance_id: str, length: int) -> None:
         return (await client.info(instance_id)).history_length == length
 
     await until_async(is_there)
+
+
+def damage(file: Path) -> None:
+    """Spoil all histories of a store."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("update perdure_events set events = x'00'")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ from perdure.orchestrator import Orchestrator
 from perdure.worker.worker import Worker
 from perdure.workflows.context import Context
 from perdure.workflows.definition import workflow
-from tests.diagnostics.views.programs import app, go, shout, until_quiet, waiting
+from tests.diagnostics.views.programs import app, damage, go, shout, until_quiet, waiting
 from tests.worker.support import until_async
 
 
@@ -81,8 +79,7 @@ async def test_what_is_left_of_a_damaged_history_is_shown(tmp_path: Path) -> Non
     async with Orchestrator(f"sqlite:///{file}", app) as perdure:
         handle = await perdure.start(waiting)
         await until_quiet(perdure, handle.instance_id, 1)
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("update perdure_events set events = x'00'")
+    damage(file)
 
     async with Client(f"sqlite:///{file}", app) as client:
         look = Look(client, app)

@@ -230,3 +230,17 @@ async def test_what_is_not_there_is_told_with_a_way_on(browser: Browser, path: s
 
 async def test_the_store_is_told_without_its_secrets(browser: Browser, shop: Orchestrator) -> None:
     assert shop.backend.url in Html((await browser.get("/")).text).one("footer").text
+
+
+async def test_a_fork_and_a_rewound_one_say_where_their_own_part_begins(shop: Orchestrator, browser: Browser) -> None:
+    await shop.fork("waiting", at_event=4, new_id="fork")
+    await shop.rewind("failed")
+
+    forked, rewound = [Html((await browser.get(f"/instances/{name}")).text) for name in ("fork", "failed")]
+
+    facts = forked.all("dl", class_="facts")[0]
+    assert "Forked from" in facts.text
+    assert "waiting, its own from event 7 on" in facts.text
+    assert {"/instances/waiting", "/instances/fork?at=7#event-7"} <= set(forked.links)
+    assert "Rewound" in rewound.all("dl", class_="facts")[0].text
+    assert "Forked from" not in rewound.text

@@ -72,7 +72,7 @@ def _page(
 
 
 def _tabs(links: Links, wanted: Asked, counts: InstanceCounts | None) -> list[Tab]:
-    tabs = [
+    return [
         Tab(
             key=key,
             title=title,
@@ -82,7 +82,6 @@ def _tabs(links: Links, wanted: Asked, counts: InstanceCounts | None) -> list[Ta
         )
         for key, title in TABS
     ]
-    return [tab for tab in tabs if tab.count is not None or counts is None or tab.is_current]
 
 
 def _actions(request: Request, wanted: Asked) -> list[tuple[str, str]]:
