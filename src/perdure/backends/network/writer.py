@@ -14,6 +14,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Container, Iterable
+from typing import Literal
 
 from perdure.backends.answers import may_have_happened
 from perdure.backends.committing import LARGEST_BYTES, CommitterThread, Tell, apply
@@ -124,13 +125,11 @@ class Writer(CommitterThread[None]):
         except BaseException as problem:
             self._fail(batch, problem, is_unwritten=True)
             return
-        self._try_all([job for job in batch if _is_urgent(job)])
-        batch = [job for job in batch if not _is_urgent(job)]
-        # Claims first: what waits in line goes before what the others make ready, and would keep it from coming back with them.
-        self._try_all([job for job in batch if _claims(job)])
-        # What writes directly takes a transaction of several round trips: the others don't wait for that.
-        self._try_all([job for job in batch if not _claims(job) and not _takes_long(job)])
-        self._try_all([job for job in batch if _takes_long(job)])
+        turns: tuple[list[Job], ...] = ([], [], [], [])
+        for job in batch:
+            turns[_turn(job)].append(job)
+        for jobs in turns:
+            self._try_all(jobs)
 
     def _try_all(self, jobs: list[Job]) -> None:
         halves = Halves(jobs)
@@ -299,12 +298,19 @@ def _is_urgent(job: Job) -> bool:
     return type(job.work) is Chore and job.work.is_urgent
 
 
-def _claims(job: Job) -> bool:
-    return type(job.work) is ClaimTasks
+def _turn(job: Job) -> Literal[0, 1, 2, 3]:
+    """Which jobs of a batch go before which.
 
-
-def _takes_long(job: Job) -> bool:
-    return type(job.work) is Chore and not job.work.is_brief
+    Claims go before all but what is urgent: what waits in line comes before what the others make ready, and would keep it from
+    coming back with them. What writes directly goes last: it takes a transaction of several round trips.
+    """
+    if type(job.work) is ClaimTasks:
+        return 1
+    if type(job.work) is not Chore:
+        return 2
+    if job.work.is_urgent:
+        return 0
+    return 2 if job.work.is_brief else 3
 
 
 def _refuses(outcome: object) -> bool:

@@ -24,8 +24,9 @@ def put_setting(unit: Unit, kind: SettingKind, name: str, value: bytes) -> None:
             msgspec.json.decode(value, type=QueueLimits)
         except msgspec.MsgspecError as problem:
             raise ConfigurationError(f"the limits of queue {name!r} are no JSON QueueLimits: {problem}") from problem
-        limit(unit, name, is_limited=True)
     unit.tables.put_setting(kind.value, name, value)
+    if kind is SettingKind.QUEUE:
+        limit(unit, name, is_limited=True)
 
 
 def delete_setting(unit: Unit, kind: SettingKind, name: str) -> bool:
