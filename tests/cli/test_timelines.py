@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from perdure.cli.timelines import timeline_lines
+from perdure.diagnostics.views.timeline import Bar, BarKind, BarState, Timeline
 
 BEGIN = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    kind: str
-    state: str
-    label: str
-    begin: datetime
-    end: datetime | None
-    attempts: int | None = None
-    number: int | None = None
-    detail: str = ""
-    instance_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    bars: list[Bar]
-    begin: datetime | None = BEGIN
-    end: datetime = BEGIN + timedelta(seconds=40)
-
-
-def bar(kind: str, label: str, begin: float, end: float | None, state: str = "completed", **more: str | int) -> Bar:
+def bar(kind: str, label: str, begin: float, end: float | None, state: str = "completed", **more: Any) -> Bar:
     ends = None if end is None else BEGIN + timedelta(seconds=end)
-    return Bar(kind=kind, state=state, label=label, begin=BEGIN + timedelta(seconds=begin), end=ends, **more)  # type: ignore[arg-type]
+    begins = BEGIN + timedelta(seconds=begin)
+    return Bar(kind=BarKind(kind), state=BarState(state), label=label, begin=begins, end=ends, positions=(), **more)
+
+
+def timeline(*bars: Bar, begin: datetime | None = BEGIN, seconds: float = 40) -> Timeline:
+    end = BEGIN + timedelta(seconds=seconds)
+    return Timeline(bars=bars, first=0, total=len(bars), begin=begin, end=end, is_open=True)
 
 
 def drawn(*bars: Bar, width: int | None = None, encoding: str = "utf-8") -> list[str]:
-    lines = timeline_lines(Timeline(bars=list(bars)), width=width, encoding=encoding)
+    lines = timeline_lines(timeline(*bars), width=width, encoding=encoding)
     return ["".join(text for text, _ in line).rstrip() for line in lines]
 
 
@@ -93,7 +80,7 @@ def test_what_a_terminal_would_obey_is_shown() -> None:
 
 
 def test_what_took_no_time_is_drawn_all_the_same() -> None:
-    now = Timeline(bars=[bar("workflow", "quick", 0, 0)], end=BEGIN)
+    now = timeline(bar("workflow", "quick", 0, 0), seconds=0)
 
     assert "◆" in "".join(text for text, _ in timeline_lines(now)[1])
-    assert timeline_lines(Timeline(bars=[], begin=None)) == []
+    assert timeline_lines(timeline(begin=None)) == []

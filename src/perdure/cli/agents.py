@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def mcp(store: str | None, app_target: str | None, allow_actions: bool, only: tuple[str, ...], who: str | None) -> None:
     """Serve agents that speak the Model Context Protocol.
 
-    That is on standard input and output. They can look at everything in the store; with --app payloads are opened, and the line of code that an instance waits in is found.
-    It needs the extra: pip install "perdure[mcp]".
+    That is on standard input and output. They can look at everything in the store; with --app payloads are opened, and
+    the line of code that an instance waits in is found. It needs the extra: pip install "perdure[mcp]".
     """
     import asyncio
 

@@ -21,7 +21,8 @@ from perdure.cli.options import examples
 def lint(paths: tuple[str, ...], explain: str | None, **options: Any) -> None:
     """Find what workflow code must not do.
 
-    PATHs are files and folders. Workflows are looked at, and the functions of their project that they call. Exit code 1 if something is found.
+    PATHs are files and folders. Workflows are looked at, and the functions of their project that they call. Exit code 1
+    if something is found.
     """
     from perdure.cli import linting
 

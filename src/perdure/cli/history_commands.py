@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 def replay(named: tuple[str, ...], store: str | None, app_target: str | None, as_json: bool, **filters: Any) -> None:
     """Replay histories with today's code: does it repeat them?
 
-    Nothing is executed or written. Each PATH is a saved history, or a folder of them. Without one the instances of the store are
-    replayed, all or those that the options let through, also while workers are running. PERDURE_APP can name the App instead.
+    Nothing is executed or written. Each PATH is a saved history, or a folder of them. Without one the instances of the
+    store are replayed, all or those that the options let through, also while workers are running. PERDURE_APP can name
+    the App instead.
 
     The exit code is 0 if the code repeats every history, 1 if not.
     """
@@ -62,7 +63,8 @@ def export(
 ) -> None:
     """Write the history of an instance as JSON.
 
-    `replay`, `debug`, `diff` and `history import` read it. With --app, its codecs open the payloads: what was encrypted is readable then.
+    `replay`, `debug`, `diff` and `history import` read it. With --app, its codecs open the payloads: what was encrypted
+    is readable then.
     """
     from perdure.cli import replaying
 
@@ -81,10 +83,12 @@ def import_(
 ) -> None:
     """Make an instance of a saved history.
 
-    It can be looked at, replayed, asked and forked. One that has ended is there again with its end. One that was running stands still, and says so: what was under way isn't in a history. With
-    --run-on it goes on instead, with the code of the App: activities and sub-workflows that hadn't ended begin again, timers stay.
+    It can be looked at, replayed, asked and forked. One that has ended is there again with its end. One that was
+    running stands still, and says so: what was under way isn't in a history. With --run-on it goes on instead, with the
+    code of the App: activities and sub-workflows that hadn't ended begin again, timers stay.
 
-    Not carried are tags, published values, earlier executions, and what had been sent to it but not received. An id that is taken is refused.
+    Not carried are tags, published values, earlier executions, and what had been sent to it but not received. An id
+    that is taken is refused.
     """
     from perdure.cli import importing
 
@@ -141,7 +145,8 @@ def fork(
 ) -> None:
     """Start another instance from an event of this one.
 
-    It begins with the history up to event N; its id is written. It goes on from there with the code of the App that its workers have, beside this one.
+    It begins with the history up to event N; its id is written. It goes on from there with the code of the App that its
+    workers have, beside this one.
     """
     from perdure.cli import replaying
 
@@ -163,7 +168,8 @@ def fork(
 def rewind(instance_id: str, at_event: int | None, store: str | None, app_target: str | None, as_json: bool) -> None:
     """Take an instance without a result back to an event.
 
-    It goes on from there, with the code of the App that its workers have. What came later is forgotten, but for signals: `perdure history export` keeps it.
+    It goes on from there, with the code of the App that its workers have. What came later is forgotten, but for
+    signals: `perdure history export` keeps it.
     """
     from perdure.cli import replaying
 

@@ -60,7 +60,8 @@ def prune(
 ) -> None:
     """Remove instances that have ended, by age and other filters.
 
-    All that belongs to them goes with them; others may work on the store meanwhile. You aren't asked: try it with --dry-run. What was broken off goes on when it is run again.
+    All that belongs to them goes with them; others may work on the store meanwhile. You aren't asked: try it with
+    --dry-run. What was broken off goes on when it is run again.
     """
     from perdure.cli import removing
 

@@ -80,7 +80,8 @@ def show(
 def watch(instance_id: str | None, store: str | None, app_target: str | None, as_json: bool, **filters: Any) -> None:
     """Follow an instance, or all of a filter, to the end.
 
-    Those of a filter are followed until none of them runs; new ones that it lets through count as well. The exit code says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated; of many, the highest. Ctrl-C ends the watching
+    Those of a filter are followed until none of them runs; new ones that it lets through count as well. The exit code
+    says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated; of many, the highest. Ctrl-C ends the watching
     alone, with 130. --json writes a line for each event, or for each change of the counts, and one for the end.
     """
     from perdure.cli import counting, watching
@@ -105,8 +106,8 @@ def result(
 ) -> None:
     """Wait until an instance ends, and write its result as JSON.
 
-    The exit code says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated, 6 still running after --timeout. With --json it is
-    the same object for every end, with its state, result, failure and reason.
+    The exit code says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated, 6 still running after --timeout.
+    With --json it is the same object for every end, with its state, result, failure and reason.
     """
     from perdure.cli import ending
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from perdure.backends.protocol import Backend, Inspection
 from perdure.cli.loading import existing_store, load_app
 from perdure.client.client import Client
+from perdure.client.schedules import KEEPER_PREFIX
 from perdure.errors import DecodeError, InstanceNotFound, ScheduleNotFound, StoreError, StoreUnavailable
 from perdure.model.inspection import InstanceFilter
 
@@ -25,7 +26,7 @@ async def opened(store: str | None) -> AsyncGenerator[Backend]:
     try:
         yield backend
     except ScheduleNotFound as problem:
-        name = problem.instance_id.removeprefix("schedule:")
+        name = problem.instance_id.removeprefix(KEEPER_PREFIX)
         raise ScheduleNotFound(
             f"there is no schedule {name!r} in this store: `perdure schedule list` shows those that there are",
             problem.instance_id,

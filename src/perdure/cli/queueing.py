@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import click
 import msgspec
@@ -11,8 +11,8 @@ import msgspec
 from perdure.cli.opening import opened_client
 from perdure.cli.shown import as_data, at, printable
 from perdure.cli.tables import print_json, print_table
-from perdure.client.client import Client
 from perdure.client.queues import Queues
+from perdure.client.repeating import repeat
 from perdure.model.inspection import QueueLimits, QueueStatus
 from perdure.serialization.payloads import Payloads
 
@@ -53,13 +53,12 @@ def print_queues(queues: Sequence[ShownQueue]) -> None:
 
 async def _read_queues(store: str | None) -> list[ShownQueue]:
     async with opened_client(store) as client:
-        return await read_queues(client)
+        return with_limits(await repeat(client.backend.list_queues), await client.queues.limits())
 
 
-async def read_queues(client: Client) -> list[ShownQueue]:
+def with_limits(queues: Sequence[QueueStatus], limits: Mapping[str, QueueLimits]) -> list[ShownQueue]:
     """Those on which something waits, and those that have limits."""
-    status = {each.queue: each for each in await client.backend.list_queues()}
-    limits = await client.queues.limits()
+    status = {each.queue: each for each in queues}
     return [
         ShownQueue(queue=name, limits=limits.get(name, QueueLimits()), status=status.get(name))
         for name in sorted({*status, *limits})

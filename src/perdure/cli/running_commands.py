@@ -52,7 +52,8 @@ from perdure.cli.options import (
 def worker(app_target: str, store: str | None, processes: int, **options: Any) -> None:
     """Run the workflows and activities of an App.
 
-    It works until SIGTERM or Ctrl-C. MODULE:APP names it as in orders.main:app; PERDURE_APP can name it instead. With --processes, those that die are started again.
+    It works until SIGTERM or Ctrl-C. MODULE:APP names it as in orders.main:app; PERDURE_APP can name it instead. With
+    --processes, those that die are started again.
     """
     from perdure.cli import working
 
@@ -97,10 +98,12 @@ def start(
 ) -> None:
     """Start a workflow by its name; the instance's id is written.
 
-    Each argument is JSON: 3, true, '"tea"', '{"sku": "tea"}'. With --app they are checked against the workflow's types; without it they
-    are stored as they are, and what doesn't fit shows when a worker reads it. Write -- before the first one if that is a negative number.
+    Each argument is JSON: 3, true, '"tea"', '{"sku": "tea"}'. With --app they are checked against the workflow's types;
+    without it they are stored as they are, and what doesn't fit shows when a worker reads it. Write -- before the first
+    one if that is a negative number.
 
-    With --wait the exit code says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated, 6 still running after --timeout.
+    With --wait the exit code says how it ended: 0 completed, 3 failed, 4 cancelled, 5 terminated, 6 still running after
+    --timeout.
     """
     from perdure.cli import starting
 

@@ -110,7 +110,8 @@ def create(
 ) -> None:
     """Make a schedule, or change the one of this id.
 
-    A run is started whenever it is due, once, while a worker runs. Give either --cron or --every. Arguments are as for `perdure start`.
+    A run is started whenever it is due, once, while a worker runs. Give either --cron or --every. Arguments are as for
+    `perdure start`.
     """
     from perdure.cli import scheduling, starting
     from perdure.model.schedule import Schedule

@@ -22,9 +22,10 @@ from perdure.cli.options import app_option, examples, store_option
 def ui(url: str | None, store: str | None, app_target: str | None, **options: Any) -> None:
     """Serve the diagnostics pages of a store.
 
-    They show what runs, why it is stuck, and what can be done. They are for this machine alone, unless --host says otherwise, and nothing can be changed with them without --allow-actions. With
-    --app they show the lines of code that instances wait in, and open payloads that its codecs have closed. To have them behind your
-    own login, mount them in your own program.
+    They show what runs, why it is stuck, and what can be done. They are for this machine alone, unless --host says
+    otherwise, and nothing can be changed with them without --allow-actions. With --app they show the lines of code that
+    instances wait in, and open payloads that its codecs have closed. To have them behind your own login, mount them in
+    your own program.
     """
     from perdure.cli import hosting
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from perdure.cli.opening import opened_client
-from perdure.cli.queueing import ShownQueue, print_queues, read_queues
+from perdure.cli.queueing import ShownQueue, print_queues, with_limits
 from perdure.cli.shown import as_data, at
 from perdure.cli.tables import print_json, print_table
 from perdure.client.client import Client
@@ -57,7 +57,7 @@ async def _read(store: str | None) -> Standing:
             suspended=stats.suspended,
             stuck=stats.stuck,
             stuck_instances=await _stuck_ones(client) if stats.stuck else (),
-            queues=tuple(await read_queues(client)),
+            queues=tuple(with_limits(stats.queues, await client.queues.limits())),
             workers=stats.workers,
         )
 

@@ -16,7 +16,9 @@ from perdure.cli.shown import as_data, printable
 from perdure.cli.tables import print_json, print_table
 from perdure.client.client import Client
 from perdure.client.filters import Filters
-from perdure.errors import InstanceError, InstanceNotFound, InstanceNotRunning
+from perdure.client.retrying import retry_waiting
+from perdure.errors import InstanceNotFound, InstanceNotRunning
+from perdure.model.inspection import PendingActivity
 from perdure.model.instance import State
 from perdure.serialization.payloads import Payloads
 from perdure.workflows.scheduling import WORKFLOW as SCHEDULE
@@ -154,22 +156,13 @@ def signal(
 
 def retry(store: str | None, instance_id: str, numbers: Sequence[int], *, as_json: bool) -> None:
     begun = asyncio.run(_retry(store, instance_id, numbers))
-    _tell_done(instance_id, f"due now: {', '.join(begun)}", as_json=as_json)
+    due = ", ".join(f"activity {each.number} ({each.name})" for each in begun)
+    _tell_done(instance_id, f"due now: {due}", as_json=as_json)
 
 
-async def _retry(store: str | None, instance_id: str, numbers: Sequence[int]) -> list[str]:
-    """To the store any number is as good as another: what waits is looked up, so that who asks is told."""
+async def _retry(store: str | None, instance_id: str, numbers: Sequence[int]) -> list[PendingActivity]:
     async with opened_client(store) as client:
-        pending = await client.activities(instance_id)
-        waiting = {each.number: each.name for each in pending if each.worker is None and not each.is_open}
-        wrong = [number for number in numbers if number not in waiting]
-        if wrong or not waiting:
-            what = f"activity {wrong[0]} doesn't wait" if wrong else "no activity waits"
-            standing = ", ".join(f"{each.number} ({each.name})" for each in pending) or "none"
-            raise InstanceError(f"{what} in {instance_id!r}; those that haven't ended: {standing}", instance_id)
-        for number in numbers or waiting:
-            await client.retry_activity(instance_id, number)
-    return [f"activity {number} ({waiting[number]})" for number in numbers or waiting]
+        return await retry_waiting(client, instance_id, numbers)
 
 
 def _tell_done(instance_id: str, message: str, *, as_json: bool) -> None:

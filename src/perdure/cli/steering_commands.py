@@ -48,7 +48,8 @@ def signal(
 ) -> None:
     """Send a signal to a running instance.
 
-    It waits there until the workflow receives it. The value is JSON, null if there is none. It is checked against the signal's type where it is received, not here.
+    It waits there until the workflow receives it. The value is JSON, null if there is none. It is checked against the
+    signal's type where it is received, not here.
     """
     from perdure.cli import steering
 
@@ -96,7 +97,8 @@ def update(
 def cancel(ids: tuple[str, ...], reason: str, yes: bool, store: str | None, as_json: bool, **filters: Any) -> None:
     """Ask instances to cancel.
 
-    They can clean up first, or finish all the same. Name them by their ids, or by a filter that means all running ones it lets through. If it is more than one, you are asked.
+    They can clean up first, or finish all the same. Name them by their ids, or by a filter that means all running ones
+    it lets through. If it is more than one, you are asked.
     """
     from perdure.cli import steering
 
@@ -118,7 +120,8 @@ def cancel(ids: tuple[str, ...], reason: str, yes: bool, store: str | None, as_j
 def terminate(ids: tuple[str, ...], reason: str, yes: bool, store: str | None, as_json: bool, **filters: Any) -> None:
     """End instances at once, without any clean-up.
 
-    Activities that run end for nobody; sub-workflows are told, as their parent_close says. Name them by their ids, or by a filter that means all running ones it lets through. If it is more than one, you are asked.
+    Activities that run end for nobody; sub-workflows are told, as their parent_close says. Name them by their ids, or
+    by a filter that means all running ones it lets through. If it is more than one, you are asked.
     """
     from perdure.cli import steering
 
@@ -134,7 +137,8 @@ def terminate(ids: tuple[str, ...], reason: str, yes: bool, store: str | None, a
 def suspend(ids: tuple[str, ...], store: str | None, as_json: bool, **filters: Any) -> None:
     """Hold instances until they are resumed.
 
-    What runs goes on to its end, nothing new begins. Name them by their ids, or by a filter that means all running ones it lets through.
+    What runs goes on to its end, nothing new begins. Name them by their ids, or by a filter that means all running ones
+    it lets through.
     """
     from perdure.cli import steering
 
@@ -166,7 +170,8 @@ def resume(ids: tuple[str, ...], store: str | None, as_json: bool, **filters: An
 def retry(instance_id: str, numbers: tuple[int, ...], store: str | None, as_json: bool) -> None:
     """Begin the next attempt of an activity now.
 
-    It doesn't wait until its retry policy says. `perdure show ID` has the activities' numbers; without one, all of the instance that wait are due.
+    It doesn't wait until its retry policy says. `perdure show ID` has the activities' numbers; without one, all of the
+    instance that wait are due.
     """
     from perdure.cli import steering
 

@@ -4,45 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from perdure.cli.shown import length_of, printable
 from perdure.cli.tables import Line
-
-
-class Drawn(Protocol):
-    """A bar, as `perdure.diagnostics.views.timeline.Bar` has it."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def begin(self) -> datetime: ...
-    @property
-    def end(self) -> datetime | None: ...
-    @property
-    def attempts(self) -> int | None: ...
-    @property
-    def number(self) -> int | None: ...
-    @property
-    def detail(self) -> str: ...
-    @property
-    def instance_id(self) -> str: ...
-
-
-class DrawnTimeline(Protocol):
-    """All of them; the first is the workflow."""
-
-    @property
-    def bars(self) -> Sequence[Drawn]: ...
-    @property
-    def begin(self) -> datetime | None: ...
-    @property
-    def end(self) -> datetime: ...
-
+from perdure.diagnostics.views.timeline import Bar, Timeline
 
 _MOST = 40
 _LONGEST_LABEL = 36
@@ -68,7 +33,7 @@ _STYLES = {
 }
 
 
-def timeline_lines(timeline: DrawnTimeline, *, width: int | None = None, encoding: str = "utf-8") -> list[Line]:
+def timeline_lines(timeline: Timeline, *, width: int | None = None, encoding: str = "utf-8") -> list[Line]:
     """The newest bars below the workflow's own. Nothing is cut off without a `width`."""
     if timeline.begin is None or not timeline.bars:
         return []
@@ -97,7 +62,7 @@ class _Drawing:
         begin, length = f"{self._begin:%Y-%m-%d %H:%M:%S} UTC", f"+{length_of(self._end - self._begin)}"
         return [(" " * (self._label + 2), ""), (f"{begin} {length:>{max(0, self._bars - len(begin) - 1)}}", "dim")]
 
-    def line(self, bar: Drawn) -> Line:
+    def line(self, bar: Bar) -> Line:
         style = _STYLES.get(bar.state, "dim")
         label = self._cut(_label(bar), self._label).ljust(self._label)
         tail = _tail(bar, self._end)
@@ -105,7 +70,7 @@ class _Drawing:
             tail = self._cut(tail, max(0, self._width - self._label - self._bars - 4))
         return [(f"{label}  ", ""), (self._bar(bar).ljust(self._bars), style), ("  ", ""), (tail, "")]
 
-    def _bar(self, bar: Drawn) -> str:
+    def _bar(self, bar: Bar) -> str:
         first = self._place(bar.begin)
         if bar.end is not None and bar.end == bar.begin:
             return " " * first + self._marks["point"]
@@ -122,14 +87,14 @@ class _Drawing:
         return text if len(text) <= width else text[: max(0, width - 1)] + self._marks["cut"]
 
 
-def _label(bar: Drawn) -> str:
+def _label(bar: Bar) -> str:
     if bar.kind == "workflow":
         return printable(bar.label)
     name = _NAMED.get(bar.kind, "{}").format(bar.label)
     return printable(f"  {bar.number} {name}" if bar.kind == "activity" and bar.number else f"  {name}")
 
 
-def _tail(bar: Drawn, now: datetime) -> str:
+def _tail(bar: Bar, now: datetime) -> str:
     """How long, how it stands, and why."""
     said = [] if bar.end == bar.begin else [length_of((bar.end or now) - bar.begin)]
     if bar.state != "completed":

@@ -41,7 +41,8 @@ from perdure.workflows.scheduling import (
 if TYPE_CHECKING:
     from perdure.client.client import Client
 
-_PREFIX = "schedule:"
+KEEPER_PREFIX = "schedule:"
+"""Before a schedule's id it makes the id of the instance that keeps it."""
 _ALONE = ("queue", "priority", "timeout", "tags", "retry", "retention")
 """The options that make sense for runs that a schedule starts."""
 
@@ -135,7 +136,7 @@ class Schedules:
         """Every schedule that isn't over, the newest first."""
         async for instance in self._client.list(workflow=WORKFLOW, states=[State.RUNNING]):
             try:
-                yield await self.handle(instance.instance_id.removeprefix(_PREFIX)).status()
+                yield await self.handle(instance.instance_id.removeprefix(KEEPER_PREFIX)).status()
             except ScheduleNotFound:
                 continue  # it was deleted meanwhile
 
@@ -225,4 +226,4 @@ def _creation(plan: Plan, instance_id: str, due_at: Micros, headers: dict[str, s
 
 
 def _instance_id(schedule_id: str) -> str:
-    return f"{_PREFIX}{schedule_id}"
+    return f"{KEEPER_PREFIX}{schedule_id}"

@@ -124,7 +124,7 @@ class TestOneInstance:
         right = await do(desk, ActionName.RETRY_ACTIVITY, handle.instance_id, number=pending.number)
 
         assert (wrong.verdict, right.verdict) == (Verdict.CONFLICT, Verdict.DONE)
-        assert f"{pending.number} ({pending.name})" in wrong.advice
+        assert f"{pending.number} ({pending.name})" in wrong.message
         assert await handle.result(timeout=20) == "refund 7"
 
     async def test_without_a_number_all_activities_that_wait_are_retried(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from perdure.client.client import Client
+from perdure.client.retrying import retry_waiting
 from perdure.diagnostics.actions.inputs import Inputs
-from perdure.diagnostics.actions.results import Result, conflict, done, invalid
+from perdure.diagnostics.actions.results import Result, done, invalid
 from perdure.workflows.signal import Signal
 
 # Each takes the target's id; a PerdureError that it raises is told by `result_of`.
@@ -16,10 +17,7 @@ async def signal(client: Client, instance_id: str, inputs: Inputs) -> Result:
     if not inputs.signal:
         return invalid("a signal needs a name", "Give the name that the workflow waits for.")
     sent: Signal[Any] = Signal(inputs.signal, Any)
-    try:
-        await client.signal(instance_id, sent, inputs.value, idempotency_key=inputs.idempotency_key)
-    except RecursionError:
-        return invalid("the value is nested too deeply")
+    await client.signal(instance_id, sent, inputs.value, idempotency_key=inputs.idempotency_key)
     return done(f"Signal {inputs.signal!r} was sent to {instance_id!r}.")
 
 
@@ -44,17 +42,9 @@ async def resume(client: Client, instance_id: str, inputs: Inputs) -> Result:
 
 
 async def retry_activity(client: Client, instance_id: str, inputs: Inputs) -> Result:
-    """The store takes any number: whether something waits under it is looked up, so that who asks is told."""
-    pending = await client.activities(instance_id)
-    waiting = [each.number for each in pending if each.worker is None and not each.is_open]
-    numbers = waiting if inputs.number is None else [each for each in waiting if each == inputs.number]
-    if not numbers:
-        which = "no activity" if inputs.number is None else f"no activity {inputs.number}"
-        there = ", ".join(f"{each.number} ({each.name})" for each in pending) or "none"
-        return conflict(f"{which} of {instance_id!r} waits", f"Those that haven't ended: {there}.")
-    for number in numbers:
-        await client.retry_activity(instance_id, number)
-    return done(f"Due now: {'activity' if len(numbers) == 1 else 'activities'} {', '.join(map(str, numbers))}.")
+    begun = await retry_waiting(client, instance_id, () if inputs.number is None else (inputs.number,))
+    due = ", ".join(f"{each.number} ({each.name})" for each in begun)
+    return done(f"Due now: {'activity' if len(begun) == 1 else 'activities'} {due}.")
 
 
 async def rewind(client: Client, instance_id: str, inputs: Inputs) -> Result:

@@ -190,7 +190,7 @@ def _fields(event: Event) -> Iterator[tuple[str, str]]:
 def _said(field: str, value: Any) -> str:
     match field:
         case "due_at":
-            return moment(value)
+            return moment(to_datetime(value))
         case "carried":
             return ", ".join(signal.name for signal in value)
         case "headers":

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from perdure.client.filters import Filters
+from perdure.client.repeating import repeat
 from perdure.diagnostics.look import Look
 from perdure.diagnostics.views.instances import count
 from perdure.model.inspection import QueueLimits, QueueStatus, WorkerStatus
@@ -73,19 +74,19 @@ class QueuesPage(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_queues(look: Look) -> QueuesPage:
     """As they stand now."""
-    client = look.client
-    stats = await client.stats()
-    limits = await client.queues.limits()
+    store = look.client.backend
+    statuses = {each.queue: each for each in await repeat(store.list_queues)}
+    workers = await repeat(store.list_workers)
+    limits = await look.client.queues.limits()
     now = await look.now()
-    live = [worker for worker in stats.workers if worker.is_alive]
-    statuses = {each.queue: each for each in stats.queues}
+    live = [worker for worker in workers if worker.is_alive]
     served = {queue for worker in live for queue in (*worker.workflow_queues, *worker.activity_queues)}
     return QueuesPage(
         queues=tuple(
             _queue(statuses.get(name) or _empty(name), limits.get(name) or QueueLimits(), live, now)
             for name in sorted({*statuses, *limits, *served})
         ),
-        workers=tuple(_worker(each, now) for each in stats.workers),
+        workers=tuple(_worker(each, now) for each in workers),
         now=now,
     )
 

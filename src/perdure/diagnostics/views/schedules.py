@@ -7,6 +7,7 @@ from itertools import islice
 
 import msgspec
 
+from perdure.client.schedules import KEEPER_PREFIX
 from perdure.clock import duration_micros, to_datetime, to_micros
 from perdure.diagnostics.look import Look
 from perdure.model.schedule import Schedule, due_after
@@ -58,7 +59,6 @@ class SchedulesPage(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-_KEEPER = "schedule:"
 _UPCOMING = 5
 
 
@@ -83,7 +83,7 @@ def _row(status: ScheduleStatus) -> ScheduleRow:
     schedule = status.schedule
     return ScheduleRow(
         schedule_id=schedule.id,
-        keeper_id=f"{_KEEPER}{schedule.id}",
+        keeper_id=f"{KEEPER_PREFIX}{schedule.id}",
         workflow=status.workflow,
         when=_when(schedule),
         overlap=schedule.overlap.value,

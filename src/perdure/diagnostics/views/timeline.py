@@ -11,6 +11,7 @@ from perdure.clock import to_datetime
 from perdure.diagnostics.look import Look
 from perdure.diagnostics.reading import execution_of
 from perdure.diagnostics.steps import BarKind, BarState, Step, Steps, told
+from perdure.diagnostics.views.words import moment
 from perdure.model.inspection import HistoryEvent, PendingActivity
 
 __all__ = ["Bar", "BarKind", "BarState", "Timeline", "read_timeline", "timeline_of"]
@@ -115,7 +116,7 @@ def _bar(step: Step, pending: PendingActivity | None) -> Bar:
     is_retrying = failure is not None and pending is not None and pending.worker is None
     detail = step.detail if failure is None else told(failure)
     if step.due_at is not None:
-        detail = f"due {to_datetime(step.due_at):%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"due {moment(to_datetime(step.due_at))}"
     return Bar(
         kind=step.kind,
         state=BarState.RETRYING if is_retrying else step.state,

@@ -14,6 +14,7 @@ from perdure.diagnostics.replaying import Replayed
 from perdure.diagnostics.steps import BarKind, Step, Steps
 from perdure.diagnostics.views.instances import facts_of
 from perdure.diagnostics.views.run import standing_of
+from perdure.diagnostics.views.words import moment
 from perdure.engine.whereabouts import Place
 from perdure.errors import InstanceNotFound
 from perdure.model.inspection import PendingActivity
@@ -127,14 +128,14 @@ def _summary(
     if instance.stuck is not None:
         again = "until it is resumed"
         if instance.stuck.retry_at is not None:
-            again = f"and is tried again at {_at(instance.stuck.retry_at)}"
+            again = f"and is tried again at {moment(instance.stuck.retry_at)}"
         return f"It is stuck {again}: {advice_for(instance.stuck).brief}."
     if instance.suspended:
         return "It is suspended: nothing new of it begins until it is resumed."
     if instance.worker is None and instance.due_at is not None and instance.due_at <= now:
         return f"It has something to do, and waits for a worker that serves queue {instance.queue}."
     if not steps.all:
-        return "It hasn't begun." if instance.due_at is None else f"It begins at {_at(instance.due_at)}."
+        return "It hasn't begun." if instance.due_at is None else f"It begins at {moment(instance.due_at)}."
     return _waiting(awaited, places)
 
 
@@ -153,13 +154,9 @@ def _waiting(awaited: Sequence[Awaited], places: Sequence[Place]) -> str:
 def _in_words(awaited: Awaited) -> str:
     match awaited.kind:
         case BarKind.TIMER:
-            return "a timer" if awaited.due_at is None else f"a timer that is due at {_at(awaited.due_at)}"
+            return "a timer" if awaited.due_at is None else f"a timer that is due at {moment(awaited.due_at)}"
         case BarKind.SIGNAL_SENT:
             return f"signal {awaited.label} to {awaited.instance_id}"
         case _:
             standing = f" ({awaited.standing})" if awaited.standing else ""
             return f"{awaited.kind.value.replace('_', '-')} {awaited.label}{standing}"
-
-
-def _at(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from perdure.clock import Micros, to_datetime
+from perdure.clock import to_datetime
 from perdure.diagnostics.steps import Steps, told
 from perdure.model.event import (
     ActivityCancelled,
@@ -50,18 +51,22 @@ def in_words(event: Event, steps: Steps) -> str:
     return _WORDS[type(event)](event, f"command {number}" if step is None else step.label)
 
 
-def moment(at: Micros) -> str:
+def moment(at: datetime) -> str:
     """An instant, as words have it."""
-    return f"{to_datetime(at):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _because(text: str) -> str:
     return f": {text}" if text else ""
 
 
+def _after(attempts: int) -> str:
+    return f" after {attempts} attempts" if attempts > 1 else ""
+
+
 def _fails(event: ActivityFailed, name: str) -> str:
-    after = f" after {event.attempts} attempts" if event.attempts > 1 else ""
-    return f"{name} {'was cancelled' if event.cancelled else 'failed'}{after}: {told(event.failure)}"
+    how = "was cancelled" if event.cancelled else "failed"
+    return f"{name} {how}{_after(event.attempts)}: {told(event.failure)}"
 
 
 def _sub_workflow_fails(event: SubWorkflowFailed, name: str) -> str:
@@ -73,7 +78,7 @@ _WORDS: dict[type[Event], Callable[[Any, str], str]] = {
     ExecutionStarted: lambda e, _: f"{e.workflow} started",
     SignalReceived: lambda e, _: f"signal {e.name} arrived",
     CancelRequested: lambda e, _: f"cancel requested{_because(e.reason)}",
-    ActivityCompleted: lambda e, name: f"{name} completed",
+    ActivityCompleted: lambda e, name: f"{name} completed{_after(e.attempts)}",
     ActivityFailed: _fails,
     TimerFired: lambda e, _: f"timer {e.number} fired",
     SubWorkflowCompleted: lambda e, name: f"sub-workflow {name} completed",
@@ -84,7 +89,7 @@ _WORDS: dict[type[Event], Callable[[Any, str], str]] = {
     UpdateAccepted: lambda e, _: f"update {e.name} accepted",
     ActivityScheduled: lambda e, _: f"{e.name} scheduled on queue {e.queue}",
     ActivityCancelled: lambda e, name: f"{name} {'asked to cancel' if e.told else 'given up'}",
-    TimerSet: lambda e, _: f"timer {e.number} set to {moment(e.due_at)}",
+    TimerSet: lambda e, _: f"timer {e.number} set to {moment(to_datetime(e.due_at))}",
     TimerCancelled: lambda e, _: f"timer {e.number} cancelled",
     SubWorkflowScheduled: lambda e, _: f"sub-workflow {e.workflow} started as {e.instance_id}",
     SubWorkflowCancelled: lambda e, name: f"sub-workflow {name} asked to cancel",
