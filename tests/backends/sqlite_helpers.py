@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from perdure.backends.sqlite import SqliteBackend, SqliteOptions
 from perdure.backends.sqlite.tables import connection_of
+from perdure.backends.unit.chore import Chore
 from perdure.testing.conformance import StoreUnderTest
 
 
@@ -33,6 +35,26 @@ async def opened(path: Path | str, **options: Any) -> AsyncIterator[StoreUnderTe
 def commits(store: StoreUnderTest) -> int:
     assert isinstance(store.backend, SqliteBackend)
     return store.backend.commits
+
+
+@asynccontextmanager
+async def busy_writer(store: StoreUnderTest) -> AsyncIterator[None]:
+    """Within it the writer is at work with something that changes nothing: what is asked meanwhile comes to it together."""
+    backend = store.backend
+    assert isinstance(backend, SqliteBackend)
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def work(_: object) -> None:
+        has_begun.set()
+        may_end.wait(20)
+
+    working = backend._at_desk.submit(Chore(work))
+    assert await asyncio.to_thread(has_begun.wait, 20)
+    try:
+        yield
+    finally:
+        may_end.set()
+        await working
 
 
 async def traced(store: StoreUnderTest) -> list[str]:

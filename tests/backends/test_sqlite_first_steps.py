@@ -18,7 +18,7 @@ from perdure.model.options import IfExists
 from perdure.model.transition import Appended, CompleteWorkflowTask, Created, CreateInstance, FirstStep, Terminate
 from perdure.testing.conformance import StoreUnderTest, builders
 from perdure.testing.conformance.playing import PlayedWorker
-from tests.backends.sqlite_helpers import commits, opened, traced
+from tests.backends.sqlite_helpers import busy_writer, commits, opened, traced
 
 
 @pytest.fixture
@@ -117,11 +117,14 @@ async def test_ends_and_first_steps_of_one_batch_are_written_together(store: Sto
 async def test_a_first_step_and_a_signal_share_a_batch(store: StoreUnderTest) -> None:
     worker = await store.worker()
     before = commits(store)
-    created, signalled = await asyncio.gather(
-        store.backend.commit(with_step(worker)),
-        store.backend.commit(builders.append_signal(offer=worker.offer())),
-    )
-    assert commits(store) - before == 1
+    async with busy_writer(store):
+        pass
+    of_its_own = commits(store) - before
+    async with busy_writer(store):
+        creation = store.backend.submit(with_step(worker))
+        signal = store.backend.submit(builders.append_signal(offer=worker.offer()))
+    created, signalled = await creation, await signal
+    assert commits(store) - before == 2 * of_its_own + 1
     assert isinstance(created, Created)
     assert isinstance(signalled, Appended)
     assert created.first is not None

@@ -107,7 +107,7 @@ async def main():
     assert program.stdout is not None
     acknowledged = -1
     until = time.monotonic() + 1.0
-    while time.monotonic() < until:
+    while acknowledged < 1 or time.monotonic() < until:
         acknowledged = int(await asyncio.to_thread(program.stdout.readline))
     program.kill()
     out, _ = program.communicate()

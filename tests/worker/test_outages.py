@@ -120,7 +120,7 @@ async def test_an_outage_longer_than_the_lease_begins_what_ran_again(
         await until(lambda: "the worker drops its work and starts again" in " ".join(loud(caplog)))
         await asyncio.sleep(seconds)
         cable.mend()
-        await until(lambda: set(till.begun.values()) == {2}, seconds=20)
+        await until(lambda: min(till.begun.values()) >= 2, seconds=20)  # a busy machine may take a lease more
         till.open.set()
 
         assert await asyncio.gather(*waiting) == [2 * number for number in range(INSTANCES)]

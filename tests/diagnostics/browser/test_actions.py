@@ -131,7 +131,7 @@ async def test_an_activity_that_waits_for_hours_is_tried_at_once(perdure: Orches
     await expect(steerer.page.locator("[name=number]")).to_have_value("1")
     await steerer.page.get_by_role("button", name="Retry now").click()
 
-    await assert_told(steerer, "Due now: activity 1.")
+    await assert_told(steerer, "Due now: activity 1 (pay_back).")
     assert await perdure.result("refund-1") == "4711 cents for Ada"
 
 
