@@ -13,6 +13,7 @@ from perdure.backends.answers import Answer, failed
 from perdure.backends.desk import Desk
 from perdure.backends.event_rows import decode_events
 from perdure.backends.exports import Snapshot, from_exported, to_exported
+from perdure.backends.histories import Histories
 from perdure.backends.hub import Hub
 from perdure.backends.looking import Looking
 from perdure.backends.protocol import Beat, Housekeeping, Question, WorkerStart
@@ -51,6 +52,7 @@ class RowBackend(Generic[H]):
     """The store's time."""
     _hub: H | None = None
     _desk: Desk | None = None
+    _histories: Histories | None = None
 
     @property
     @abstractmethod
@@ -72,6 +74,7 @@ class RowBackend(Generic[H]):
         self._hub = self._join_hub()
         try:
             self._desk = await self._hub.attach()
+            self._histories = Histories(self._look)
         except BaseException:
             self._hub = None
             raise
@@ -140,7 +143,12 @@ class RowBackend(Generic[H]):
         return await look() if outcome is None else outcome
 
     async def read_events(self, instance_key: int, execution_id: bytes) -> Sequence[HistoryEvent]:
-        return await self._read_history(instance_key, execution_id, -1, None)
+        if self._histories is None:
+            raise self._not_open()
+        rows = await self._histories.rows(instance_key, execution_id)
+        if rows is None:
+            return await self._read_history(instance_key, execution_id, -1, None)
+        return [event for start, row in rows for event in decode_events(start, row)]
 
     async def ask(self, instance_id: str, request: bytes, timeout_seconds: float) -> bytes | None:
         question_id, keep = random_id(), round(timeout_seconds * _SECOND)

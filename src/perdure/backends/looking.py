@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from perdure.backends.exports import Snapshot
@@ -13,6 +13,9 @@ from perdure.errors import InstanceNotFound
 from perdure.model.event import ExecutionStarted
 from perdure.model.inspection import Ended, InstanceFilter, Page, PendingActivity, QueueStatus, WorkerStatus
 from perdure.model.instance import Execution, Instance, Outcome, State
+
+HistoryRow = tuple[int, bytes]
+"""The position of its first event, and its events, encoded."""
 
 
 class Looking(Protocol):
@@ -38,8 +41,15 @@ class Looking(Protocol):
         """Which execution of the chain that is; None is the current one. None if it isn't of the chain."""
         ...
 
-    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[tuple[int, bytes]], bool]:
+    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[HistoryRow], bool]:
         """A page of a history's rows, from the one that holds `from_position` on, and whether there may be more."""
+        ...
+
+    def read_histories(self, executions: Mapping[int, bytes]) -> dict[int, list[HistoryRow]]:
+        """The whole histories of executions, given by their instances' keys, of those that fit into a page or so together.
+
+        What isn't current any more, or not there, is left out.
+        """
         ...
 
     def list_instances(self, where: InstanceFilter, cursor: str | None, limit: int) -> Page[Instance]: ...

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from perdure.backends.event_rows import decode_events
+from perdure.backends.looking import HistoryRow
 from perdure.backends.redis.keys import Keys, unpack
 from perdure.backends.redis.scripts import Client, read
+from perdure.backends.rows import InstanceRow
 from perdure.errors import StoreCorrupt
 from perdure.model.event import ExecutionStarted
 
 _ROWS = 1_000
 _FEW = 8
 
-Row = tuple[int, bytes]
-
 
 def read_rows(
     client: Client, keys: Keys, instance_key: int, number: int, from_position: int, limit: int = _ROWS
-) -> tuple[list[Row], bool]:
+) -> tuple[list[HistoryRow], bool]:
     """A page of rows, from the one that holds `from_position` on, and whether there may be more."""
     key = keys.events(instance_key, number)
     first = _place_of(client, key, from_position) if from_position > 0 else 0
     (found,) = read(client, [("LRANGE", key, first, first + limit - 1)])
     return [split(row) for row in found], len(found) == limit
+
+
+def read_whole(client: Client, keys: Keys, rows: Iterable[InstanceRow]) -> dict[int, list[HistoryRow]]:
+    """All of the current histories of these instances, but for those that are too long to be read with the others."""
+    room, fitting = _ROWS, list[InstanceRow]()
+    for row in rows:
+        if row.position <= room:  # each of its rows has at least one event
+            room -= row.position
+            fitting.append(row)
+    if not fitting:
+        return {}
+    found = read(client, [("LRANGE", keys.events(row.key, row.execution_number), 0, -1) for row in fitting])
+    return {row.key: [split(each) for each in history] for row, history in zip(fitting, found, strict=True)}
 
 
 def _place_of(client: Client, key: bytes, position: int) -> int:
@@ -38,7 +53,7 @@ def _place_of(client: Client, key: bytes, position: int) -> int:
     return low
 
 
-def split(row: bytes) -> Row:
+def split(row: bytes) -> HistoryRow:
     return unpack(row), row[8:]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from perdure.backends.cursors import decode_cursor, encode_cursor
 from perdure.backends.exports import Snapshot
-from perdure.backends.looking import not_found
+from perdure.backends.looking import HistoryRow, not_found
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.redis import histories, listing, overview
 from perdure.backends.redis.buffer import as_dict
@@ -91,8 +91,14 @@ class RedisLooking:
         numbers = {decode(value)[0]: int(number) for number, value in as_dict(past).items()}
         return numbers.get(execution_id)
 
-    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[tuple[int, bytes]], bool]:
+    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[HistoryRow], bool]:
         return histories.read_rows(self.client, self.keys, instance_key, number, from_position)
+
+    def read_histories(self, executions: Mapping[int, bytes]) -> dict[int, list[HistoryRow]]:
+        (found,) = self._read(("HMGET", self.keys.instances, *map(pack, executions)))
+        rows = [decode_instance(value) for value in found if value is not None]
+        current = [row for row in rows if row.execution_id == executions[row.key]]
+        return histories.read_whole(self.client, self.keys, current)
 
     def snapshot_of(self, key: int) -> Snapshot | None:
         return snapshot_of(self.client, self.keys, key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from perdure.backends.cursors import decode_cursor, encode_cursor
 from perdure.backends.exports import Snapshot
+from perdure.backends.looking import HistoryRow
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.redis import listing, overview
 from perdure.backends.redis.layout import Layout
@@ -62,8 +63,17 @@ class LookingEverywhere:
     def execution_number(self, instance_key: int, execution_id: bytes | None) -> int | None:
         return self._of_key(instance_key).execution_number(instance_key, execution_id)
 
-    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[tuple[int, bytes]], bool]:
+    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[HistoryRow], bool]:
         return self._of_key(instance_key).read_rows(instance_key, number, from_position)
+
+    def read_histories(self, executions: Mapping[int, bytes]) -> dict[int, list[HistoryRow]]:
+        parts: dict[RedisLooking, dict[int, bytes]] = {}
+        for key, execution_id in executions.items():
+            parts.setdefault(self._of_key(key), {})[key] = execution_id
+        found: dict[int, list[HistoryRow]] = {}
+        for part, of_part in parts.items():
+            found |= part.read_histories(of_part)
+        return found
 
     def snapshot_of(self, key: int) -> Snapshot | None:
         return self._of_key(key).snapshot_of(key)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from perdure.backends.exports import Snapshot
+from perdure.backends.looking import HistoryRow
 from perdure.backends.protocol import WorkerStart
 from perdure.backends.sql.inspection import endings, history, instances, outcomes, queues, snapshots
 from perdure.backends.sql.session import Session
@@ -45,8 +46,11 @@ class SqlLooking:
     def execution_number(self, instance_key: int, execution_id: bytes | None) -> int | None:
         return history.execution_number(self.session, instance_key, execution_id)
 
-    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[tuple[int, bytes]], bool]:
+    def read_rows(self, instance_key: int, number: int, from_position: int) -> tuple[list[HistoryRow], bool]:
         return history.read_rows(self.session, instance_key, number, from_position)
+
+    def read_histories(self, executions: Mapping[int, bytes]) -> dict[int, list[HistoryRow]]:
+        return history.read_current(self.session, executions)
 
     def list_instances(self, where: InstanceFilter, cursor: str | None, limit: int) -> Page[Instance]:
         return instances.list_instances(self.session, where, cursor, limit)

@@ -59,6 +59,31 @@ class Checkpointing:
         assert [event.position for event in history] == list(range(10))
         assert (await store.backend.read_instance("order-1")).history_bytes == sizes
 
+    async def test_histories_that_are_asked_for_at_once_are_each_its_own(self, store: StoreUnderTest) -> None:
+        """A worker that takes over from a dead one reads hundreds: none is mixed up with another, cut off, or kept from being read."""
+        created = [await store.create(f"order-{number}") for number in range(80)]
+        worker = await store.worker()
+        tasks = {task.instance_key: task for task in await worker.claim_workflow_tasks(80)}
+        long, new, gone_on = created[3], created[5], created[7]
+        for number, one in enumerate(created):
+            task = tasks[one.instance_key]
+            events = [builders.marked(number)] * (1_100 if one is long else number % 4 + 1)
+            if one is gone_on:
+                await worker.checkpoint(task, *events, closing=builders.continued(2))
+            elif one is not new:
+                await worker.checkpoint(task, *events)
+        wanted = [(one.instance_key, one.execution_id) for one in created]
+        now = bytes.fromhex((await store.backend.read_instance("order-7")).execution_id)
+        wanted += [(gone_on.instance_key, now), (created[-1].instance_key + 1_000_000, b"nobody"), wanted[0]]
+        histories = await asyncio.gather(*(store.backend.read_events(*each) for each in wanted))
+        for number, (one, history) in enumerate(zip(created, histories, strict=False)):
+            assert [event.position for event in history] == list(range(len(history)))
+            marked = [event.event for event in history if event.event == builders.marked(number)]
+            length = 0 if one is new else 1_100 if one is long else number % 4 + 1
+            assert (len(marked), len(history)) == (length, length and length + 1 + (one is gone_on))
+        assert histories[80:82] == [[], []]
+        assert histories[82] == histories[0]
+
     async def test_a_checkpoint_without_events_is_one_too(self, store: StoreUnderTest) -> None:
         """A cancelled timer may leave nothing to write but the time when the next one is due."""
         created = await store.create("order-1")

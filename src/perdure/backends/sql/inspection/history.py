@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from perdure.backends.event_rows import decode_events
-from perdure.backends.looking import not_found
+from perdure.backends.looking import HistoryRow, not_found
 from perdure.backends.rows import decode_started
 from perdure.backends.sql.session import Session
 from perdure.errors import StoreCorrupt
@@ -12,6 +14,9 @@ from perdure.model.inspection import HistoryEvent
 
 ROWS = 1_000  # of a page: a transaction that reads must be short
 _FEW = 8
+_CURRENT = """select i.key, i.execution_id, e.position, e.events from perdure_instances i
+    left join perdure_events e on e.instance_key = i.key and e.execution_number = i.execution_number
+    where i.key {one_of_keys} order by i.key, e.position limit ?"""
 
 
 def execution_number(session: Session, instance_key: int, execution_id: bytes | None) -> int | None:
@@ -42,7 +47,7 @@ def instance_key(session: Session, instance_id: str) -> int:
 
 def read_rows(
     session: Session, key: int, number: int, from_position: int, limit: int = ROWS
-) -> tuple[list[tuple[int, bytes]], bool]:
+) -> tuple[list[HistoryRow], bool]:
     """A page of event rows, from the one that holds `from_position` on, and whether there may be more."""
     rows = session.execute(
         "select position, events from perdure_events where instance_key = ? and execution_number = ? "
@@ -53,7 +58,21 @@ def read_rows(
     return rows, len(rows) == limit
 
 
-def decode_rows(rows: list[tuple[int, bytes]], after: int) -> list[HistoryEvent]:
+def read_current(session: Session, executions: Mapping[int, bytes], limit: int = ROWS) -> dict[int, list[HistoryRow]]:
+    """Whole histories by keys of instances, of those executions that are current; the last ones may not fit into the page."""
+    found = session.execute(_CURRENT, (session.dialect.keys(tuple(executions)), limit)).fetchall()
+    histories: dict[int, list[HistoryRow]] = {}
+    for key, execution_id, position, events in found:
+        if executions[key] == execution_id:
+            rows = histories.setdefault(key, [])
+            if position is not None:
+                rows.append((position, events))
+    if len(found) == limit:
+        histories.pop(found[-1][0], None)
+    return histories
+
+
+def decode_rows(rows: list[HistoryRow], after: int) -> list[HistoryEvent]:
     """The events over position `after`. Raises StoreCorrupt."""
     return [event for position, row in rows for event in decode_events(position, row) if event.position > after]
 
