@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
@@ -59,15 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):
-        items.sort(key=_place_among_others)
     if config.getoption("--execution-cache") == "off":
         dropped = [item for item in items if item.get_closest_marker("needs_cache")]
         items[:] = [item for item in items if item not in dropped]
         config.hook.pytest_deselected(items=dropped)
-
-
-def _place_among_others(item: pytest.Item) -> int:
-    """Where several processes share the tests, the files are mixed: tests that start many processes lie side by side in their folder,
-    and several of them at once would starve each other, while afterwards nothing but short tests were left to fill their pauses."""
-    return crc32(str(item.path.relative_to(item.config.rootpath)).encode())
