@@ -15,6 +15,7 @@ from perdure.backends.group_commit import Job
 from perdure.backends.letters import Letter
 from perdure.backends.partitions.courier import Courier, Receipt
 from perdure.backends.redis import RedisBackend, RedisOptions
+from perdure.backends.redis.scripts import TAKE_PERMITS, Script
 from perdure.backends.unit.changes import Changes
 from perdure.errors import ConfigurationError, StoreUnavailable
 from perdure.model.checkpoint import NewActivity
@@ -422,6 +423,29 @@ async def test_a_limit_holds_over_all_partitions_and_processes(store: StoreUnder
     for worker, task in running[:2]:
         await worker.complete(task)
     assert len([task for worker in workers for task in await worker.claim_activities(9)]) == 2
+
+
+async def test_partitions_do_not_compete_for_a_permit(store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker alone is never refused one, however many partitions have something for it."""
+    refused: list[object] = []
+
+    def run(script: Script, *given: Any) -> Any:
+        answer = plain(script, *given)
+        if script is TAKE_PERMITS and answer != b"taken":
+            refused.append(answer)
+        return answer
+
+    await _limit(store, at_once=2)
+    worker = await store.worker()
+    await _with_activities(store, worker, (HERE[0], THERE[0], ELSEWHERE[0]))
+    plain = Script.run
+    monkeypatch.setattr(Script, "run", run)
+    first = [await worker.claim_activities(9), await worker.claim_activities(9)]
+    assert [len(some) for some in first] == [2, 0]
+    for task in first[0]:
+        await worker.complete(task)
+        assert len(await worker.claim_activities(9)) == 1
+    assert refused == []
 
 
 async def test_what_runs_already_counts_from_the_beginning_of_a_limit(store: StoreUnderTest) -> None:

@@ -69,7 +69,7 @@ class WideClaim:
             return
         rest = self._rest()
         workflows = _shares([() if each is None else each.instances for each in peeks], rest.workflow_slots)
-        activities = _shares([() if each is None else each.activities for each in peeks], rest.activity_slots)
+        activities = _activity_shares(peeks, rest.activity_slots)
         chosen = sorted({*workflows, *activities})
         if not chosen:
             self._finish()
@@ -122,6 +122,27 @@ def _shares(places: Sequence[Sequence[tuple[int, ...]]], slots: int) -> Counter[
     """How many to claim in each, so that those come that are first of all."""
     order = sorted((place, number) for number, some in enumerate(places) for place in some)
     return Counter(number for _, number in order[:slots])
+
+
+def _activity_shares(peeks: Sequence[Peek | None], slots: int) -> Counter[int]:
+    """The same, with no more of a limited queue than may begin: where one may, many partitions would compete for it in vain.
+
+    What is free besides, because it has become so while they were looked into, rings for another claim.
+    """
+    permits: dict[str, int] = {}
+    for each in peeks:
+        for queue, free in () if each is None else each.permits.items():
+            permits[queue] = min(free, permits.get(queue, free))
+    order = sorted(
+        (place, number) for number, each in enumerate(peeks) if each is not None for place in each.activities
+    )
+    shares: Counter[int] = Counter()
+    for (*_, queue), number in order:
+        if permits.get(queue, 1) > 0 and shares.total() < slots:
+            shares[number] += 1
+            if queue in permits:
+                permits[queue] -= 1
+    return shares
 
 
 def _merged(claims: Sequence[Claimed], *, is_uncertain: bool) -> Claimed:

@@ -46,21 +46,29 @@ class Permits:
         self._keys: Keys = layout.keys[number]
         self._buckets: dict[str, Bucket | None] = {}
         """What was read of a queue at its home in this batch, less what the batch takes."""
+        self._counts: dict[str, int] = {}
+        """How many of its activities ran."""
         self._taken: dict[str, list[bytes]] = {}
         """By queue, leases."""
 
     # --- counting
 
     def running(self, queue: str) -> int:
-        (found,) = read(self._buffer.client, [("ZCARD", self._layout.home_of(queue).begun(queue))])
-        return int(found)
+        self._look(queue)
+        return self._counts[queue]
 
     def bucket(self, queue: str) -> Bucket | None:
+        self._look(queue)
+        return self._buckets[queue]
+
+    def _look(self, queue: str) -> None:
+        """Both are of one moment, and take one round trip."""
         if queue not in self._buckets:
             home = self._layout.home_of(queue)
-            (found,) = read(self._buffer.client, [("HGET", home.buckets, queue.encode())])
+            looks = [("ZCARD", home.begun(queue)), ("HGET", home.buckets, queue.encode())]
+            count, found = read(self._buffer.client, looks)
+            self._counts[queue] = int(count)
             self._buckets[queue] = None if found is None else Bucket(*decode(found))
-        return self._buckets[queue]
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
         self._buckets[queue] = bucket

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from perdure.backends.rules.claiming import claimed
@@ -12,13 +14,18 @@ from perdure.backends.unit.tables import Place
 from perdure.backends.unit.unit import Unit
 from perdure.model.transition import Claimed, ClaimTasks
 
+Waiting = tuple[int, int, int, str]
+"""An activity: rank, instance and number, by which they are claimed, and its queue."""
+
 
 class Peek(msgspec.Struct, frozen=True):
     """What the claim would be told if it took nothing, and what it could take, the first ones first."""
 
     claimed: Claimed
     instances: list[Place] = []
-    activities: list[tuple[int, int, int]] = []
+    activities: list[Waiting] = []
+    permits: dict[str, int] = {}
+    """Of limited queues: what all partitions together may begin."""
 
 
 def peek(unit: Unit, claim: ClaimTasks) -> Peek:
@@ -26,11 +33,13 @@ def peek(unit: Unit, claim: ClaimTasks) -> Peek:
         return Peek(Claimed(now=unit.now))
     unit.flush()
     survey = unit.tables.survey(claim, unit.now)
-    return Peek(
-        claimed(unit, claim, (), (), survey),
-        _instances(unit, claim) if survey.has_workflow_task and claim.workflow_slots > 0 else [],
-        _activities(unit, claim) if survey.has_activity and claim.activity_slots > 0 else [],
-    )
+    told = claimed(unit, claim, (), (), survey)
+    instances = _instances(unit, claim) if survey.has_workflow_task and claim.workflow_slots > 0 else []
+    if not survey.has_activity or claim.activity_slots == 0:
+        return Peek(told, instances)
+    permits = free_permits(unit, claim.activity_queues)
+    limited = {queue: free for queue, free in permits.items() if free is not None}
+    return Peek(told, instances, _activities(unit, claim, limited), limited)
 
 
 def _instances(unit: Unit, claim: ClaimTasks) -> list[Place]:
@@ -42,16 +51,13 @@ def _instances(unit: Unit, claim: ClaimTasks) -> list[Place]:
     return sorted(found)[:slots]
 
 
-def _activities(unit: Unit, claim: ClaimTasks) -> list[tuple[int, int, int]]:
+def _activities(unit: Unit, claim: ClaimTasks, permits: Mapping[str, int]) -> list[Waiting]:
     slots = claim.activity_slots
-    queues = tuple(dict.fromkeys(claim.activity_queues))
-    free = free_permits(unit, queues)
-    found: list[tuple[int, int, int]] = []
-    for queue in queues:
-        permits = free.get(queue)
-        most = slots if permits is None else min(permits, slots)
+    found: list[Waiting] = []
+    for queue in dict.fromkeys(claim.activity_queues):
+        most = min(slots, permits.get(queue, slots))
         if most > 0:
             promote_activities(unit, queue)
             ready = unit.tables.ready_activities(queue, claim.activity_names, most)
-            found += [(rank, instance, number) for rank, instance, number, _ in ready]
+            found += [(rank, instance, number, queue) for rank, instance, number, _ in ready]
     return sorted(found)[:slots]
