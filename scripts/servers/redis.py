@@ -66,7 +66,7 @@ class RedisCluster:
         processes.make_folder(node.data)
 
     def command(self, node: Node) -> list[str]:
-        cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0"]
+        cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "10000", "--repl-diskless-sync-delay", "0"]
         return [*_command(self.find(), node), *cluster]
 
     def is_ready(self, node: Node) -> bool:
