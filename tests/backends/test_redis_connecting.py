@@ -12,9 +12,11 @@ from redis.cluster import RedisCluster
 
 from perdure import App, Context, Orchestrator, connect, workflow
 from perdure.backends.connect import migration_script
+from perdure.backends.network.link import Conflict
+from perdure.backends.redis.tables import RedisTables
 from perdure.clock import random_id
 from perdure.errors import ConfigurationError, StoreError
-from tests.backends.redis_helpers import client_of
+from tests.backends.redis_helpers import client_of, opened
 from tests.stores import service_url
 
 
@@ -125,3 +127,19 @@ async def test_a_password_that_is_wrong_is_in_no_message(caplog: pytest.LogCaptu
     with pytest.raises(StoreError) as caught:
         await backend.open()
     assert "hunter" not in f"{caught.value!r} {caught.value.__cause__!r} {backend!r} {backend.url} {caplog.text}"
+
+
+async def test_a_store_is_opened_though_others_change_its_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[object] = []
+    plain = RedisTables.send
+
+    def send(tables: RedisTables) -> None:
+        tries.append(tables)
+        if len(tries) in {1, 3, 4}:
+            raise Conflict("others have changed the generation meanwhile")
+        plain(tables)
+
+    monkeypatch.setattr(RedisTables, "send", send)
+    async with opened("redis") as store:
+        await store.create("order-1")
+    assert len(tries) > 5

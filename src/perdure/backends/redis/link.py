@@ -27,6 +27,8 @@ _TIME = Script("return redis.call('TIME')")
 
 Connect = Callable[[], Client]
 
+_TRIES = 100
+
 
 class RedisConnection:
     """What the connections have in common."""
@@ -117,14 +119,31 @@ class RedisLink(RedisConnection):
         """Whether this user may run all that batches are written by: it must not turn out in the middle of one."""
         buffer, name = self.tables.buffer, f"tried:{random_id().hex()}"
         hashed, placed, pushed = (self._keys.key(f"{name}:{kind}") for kind in ("hash", "zset", "list"))
-        buffer.put(hashed, b"field", b"")
-        buffer.place(placed, b"member", 0)
-        buffer.push(pushed, b"")
-        self.tables.send()
-        buffer.put(hashed, b"field", None)
-        buffer.place(placed, b"member", None)
-        buffer.drop(pushed)
-        self.tables.send()
+
+        def write() -> None:
+            buffer.put(hashed, b"field", b"")
+            buffer.place(placed, b"member", 0)
+            buffer.push(pushed, b"")
+
+        def remove() -> None:
+            buffer.put(hashed, b"field", None)
+            buffer.place(placed, b"member", None)
+            buffer.drop(pushed)
+
+        for gather in (write, remove):
+            self._send_alone(gather)
+
+    def _send_alone(self, gather: Callable[[], None]) -> None:
+        """Again, if others have changed the generation meanwhile: they do while workers come and go."""
+        for tries_left in reversed(range(_TRIES)):
+            gather()
+            try:
+                self.tables.send()
+                break
+            except Conflict:
+                self.tables.roll_back()
+                if not tries_left:
+                    raise
 
     def commit(self, changes: Changes) -> None:
         if changes:
