@@ -28,6 +28,8 @@ class Library:
         self.reads: list[list[int]] = []
         self.may_end = asyncio.Event()
         self.is_away = False
+        self.page = 1_000
+        """So many fit into one."""
 
     async def look(self, action: Callable[[Looking], Rows]) -> Rows:
         found = action(self)  # type: ignore[arg-type]
@@ -38,7 +40,8 @@ class Library:
 
     def read_histories(self, executions: Mapping[int, bytes]) -> dict[int, list[HistoryRow]]:
         self.reads.append(list(executions))
-        return {key: [(0, b"%d" % key)] for key, execution in executions.items() if execution == CURRENT}
+        current = [key for key, execution in executions.items() if execution == CURRENT]
+        return {key: [(0, b"%d" % key)] for key in current[: self.page]}
 
 
 @pytest.fixture
@@ -69,6 +72,14 @@ async def test_what_comes_during_a_read_is_read_afterwards(library: Library) -> 
     library.may_end.set()
     await asyncio.gather(*first, *second)
     assert library.reads == [[1], [1, 2]]
+
+
+async def test_what_does_not_fit_into_one_read_comes_with_the_next(library: Library) -> None:
+    library.may_end.set()
+    library.page = 4
+    tasks = await begun(Histories(library.look), *((key, CURRENT) for key in range(10)), (10, b"past"))
+    assert await asyncio.gather(*tasks) == [*([(0, b"%d" % key)] for key in range(10)), None]
+    assert [len(keys) for keys in library.reads] == [11, 7, 3, 1]
 
 
 async def test_of_two_executions_of_an_instance_one_is_read_by_itself(library: Library) -> None:

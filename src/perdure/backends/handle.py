@@ -81,7 +81,7 @@ class RowBackend(Generic[H]):
 
     async def close(self) -> None:
         hub, desk = self._hub, self._desk
-        self._hub = self._desk = None
+        self._hub = self._desk = self._histories = None
         if hub is not None and desk is not None:
             await hub.detach(desk)
 

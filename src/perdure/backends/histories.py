@@ -15,6 +15,8 @@ from perdure.backends.looking import HistoryRow, Looking
 _AT_ONCE = 64
 
 Rows = dict[int, list[HistoryRow]]
+Waiting = dict[tuple[int, bytes], asyncio.Future[list[HistoryRow] | None]]
+"""By instance and execution."""
 Look = Callable[[Callable[[Looking], Rows]], Awaitable[Rows]]
 
 
@@ -23,7 +25,7 @@ class Histories:
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self._asked: dict[tuple[int, bytes], asyncio.Future[list[HistoryRow] | None]] = {}
+        self._asked: Waiting = {}
         self._reading: asyncio.Task[None] | None = None
 
     async def rows(self, instance_key: int, execution_id: bytes) -> list[HistoryRow] | None:
@@ -37,21 +39,32 @@ class Histories:
         return await asyncio.shield(future)  # others may wait for it too
 
     async def _read(self) -> None:
-        taken: dict[tuple[int, bytes], asyncio.Future[list[HistoryRow] | None]] = {}
+        taken: Waiting = {}
         try:
             while self._asked:
                 taken = dict(islice(self._asked.items(), _AT_ONCE))
                 for each in taken:
                     del self._asked[each]
-                wanted = dict(taken.keys())  # of two executions of an instance one is past
-                found = await self._found(wanted)
-                for (key, execution_id), future in taken.items():
-                    future.set_result(found.get(key) if wanted[key] == execution_id else None)
+                while taken:
+                    taken = await self._read_some(taken)
         finally:
             self._reading = None
             for future in (*taken.values(), *self._asked.values()):
-                future.cancel()  # does nothing to what is settled
+                future.cancel()
             self._asked.clear()
+
+    async def _read_some(self, taken: Waiting) -> Waiting:
+        """Gives those that didn't fit into the page with the others; none if nothing did."""
+        wanted = dict(taken.keys())  # of two executions of an instance one is past
+        found = await self._found(wanted)
+        left: Waiting = {}
+        for (key, execution_id), future in taken.items():
+            rows = found.get(key) if wanted[key] == execution_id else None
+            if rows is None and found:
+                left[key, execution_id] = future
+            else:
+                future.set_result(rows)
+        return left
 
     async def _found(self, wanted: Mapping[int, bytes]) -> Rows:
         try:

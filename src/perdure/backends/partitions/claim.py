@@ -10,16 +10,20 @@ is nobody's: the claim says so (`is_uncertain`), or fails in a way that says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
 from perdure.backends.answers import may_have_happened
 from perdure.backends.partitions.errands import Errand, Gathering, errors_of, outcomes_of
-from perdure.backends.rules.peeking import Peek, peek
+from perdure.backends.rules.peeking import Peek, Waiting, peek
 from perdure.backends.unit.chore import Chore
 from perdure.errors import StoreUnavailable
 from perdure.model.transition import Claimed, ClaimTasks
+
+P = TypeVar("P", bound=tuple[object, ...])
 
 _ROUNDS = 3
 """So often it is looked again, if what was seen was taken by others."""
@@ -61,15 +65,21 @@ class WideClaim:
         )
 
     def _looked(self, looks: list[Errand]) -> None:
-        peeks: list[Peek | None] = [errand.outcome for errand in looks]
-        self._seen = [each.claimed for each in peeks if each is not None]
+        peeks: dict[int, Peek] = {
+            number: errand.outcome for number, errand in enumerate(looks) if errand.outcome is not None
+        }
+        self._seen = [each.claimed for each in peeks.values()]
         error = _lasting(looks) or (None if self._seen else _unseen(looks))
         if error is not None:
             self._finish(error)
             return
         rest = self._rest()
-        workflows = _shares([() if each is None else each.instances for each in peeks], rest.workflow_slots)
-        activities = _activity_shares(peeks, rest.activity_slots)
+        workflows = _shares({number: each.instances for number, each in peeks.items()}, rest.workflow_slots)
+        activities = _shares(
+            {number: each.activities for number, each in peeks.items()},
+            rest.activity_slots,
+            _within_limits(peeks.values()),
+        )
         chosen = sorted({*workflows, *activities})
         if not chosen:
             self._finish()
@@ -118,31 +128,32 @@ def _unseen(looks: Sequence[Errand]) -> StoreUnavailable:
     )
 
 
-def _shares(places: Sequence[Sequence[tuple[int, ...]]], slots: int) -> Counter[int]:
+def _shares(
+    places: Mapping[int, Sequence[P]], slots: int, may_be_taken: Callable[[P], bool] = lambda _: True
+) -> Counter[int]:
     """How many to claim in each, so that those come that are first of all."""
-    order = sorted((place, number) for number, some in enumerate(places) for place in some)
-    return Counter(number for _, number in order[:slots])
+    order = sorted((place, number) for number, some in places.items() for place in some)
+    return Counter(islice((number for place, number in order if may_be_taken(place)), slots))
 
 
-def _activity_shares(peeks: Sequence[Peek | None], slots: int) -> Counter[int]:
-    """The same, with no more of a limited queue than may begin: where one may, many partitions would compete for it in vain.
+def _within_limits(peeks: Iterable[Peek]) -> Callable[[Waiting], bool]:
+    """Takes a permit for each activity of a limited queue: where one may begin, many partitions would compete for it in vain.
 
     What is free besides, because it has become so while they were looked into, rings for another claim.
     """
     permits: dict[str, int] = {}
     for each in peeks:
-        for queue, free in () if each is None else each.permits.items():
+        for queue, free in each.permits.items():
             permits[queue] = min(free, permits.get(queue, free))
-    order = sorted(
-        (place, number) for number, each in enumerate(peeks) if each is not None for place in each.activities
-    )
-    shares: Counter[int] = Counter()
-    for (*_, queue), number in order:
-        if permits.get(queue, 1) > 0 and shares.total() < slots:
-            shares[number] += 1
-            if queue in permits:
-                permits[queue] -= 1
-    return shares
+
+    def may_begin(activity: Waiting) -> bool:
+        *_, queue = activity
+        if queue not in permits:
+            return True
+        permits[queue] -= 1
+        return permits[queue] >= 0
+
+    return may_begin
 
 
 def _merged(claims: Sequence[Claimed], *, is_uncertain: bool) -> Claimed:

@@ -19,15 +19,15 @@ from perdure.backends.redis.tables import RedisTables
 from perdure.backends.unit.changes import Changes
 from perdure.backends.unit.office import Office, Undelivered
 from perdure.clock import Micros, random_id
+from perdure.errors import StoreUnavailable
 
 _ONCE_A_SECOND = 1.0
+_TRIES = 100
 
 _TIME = Script("return redis.call('TIME')")
 """Of the node that has the partition."""
 
 Connect = Callable[[], Client]
-
-_TRIES = 100
 
 
 class RedisConnection:
@@ -135,15 +135,14 @@ class RedisLink(RedisConnection):
 
     def _send_alone(self, gather: Callable[[], None]) -> None:
         """Again, if others have changed the generation meanwhile: they do while workers come and go."""
-        for tries_left in reversed(range(_TRIES)):
+        for _ in range(_TRIES):
             gather()
             try:
                 self.tables.send()
-                break
+                return
             except Conflict:
                 self.tables.roll_back()
-                if not tries_left:
-                    raise
+        raise StoreUnavailable(f"{self._place}: workers come and go all the time. Repeat it.", is_unwritten=True)
 
     def commit(self, changes: Changes) -> None:
         if changes:

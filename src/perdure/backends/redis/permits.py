@@ -46,8 +46,8 @@ class Permits:
         self._keys: Keys = layout.keys[number]
         self._buckets: dict[str, Bucket | None] = {}
         """What was read of a queue at its home in this batch, less what the batch takes."""
-        self._counts: dict[str, int] = {}
-        """How many of its activities ran."""
+        self._running: dict[str, int] = {}
+        """How many of its activities ran when that was read."""
         self._taken: dict[str, list[bytes]] = {}
         """By queue, leases."""
 
@@ -55,7 +55,7 @@ class Permits:
 
     def running(self, queue: str) -> int:
         self._look(queue)
-        return self._counts[queue]
+        return self._running[queue]
 
     def bucket(self, queue: str) -> Bucket | None:
         self._look(queue)
@@ -63,11 +63,11 @@ class Permits:
 
     def _look(self, queue: str) -> None:
         """Both are of one moment, and take one round trip."""
-        if queue not in self._buckets:
+        if queue not in self._running:
             home = self._layout.home_of(queue)
             looks = [("ZCARD", home.begun(queue)), ("HGET", home.buckets, queue.encode())]
             count, found = read(self._buffer.client, looks)
-            self._counts[queue] = int(count)
+            self._running[queue] = int(count)
             self._buckets[queue] = None if found is None else Bucket(*decode(found))
 
     def put_bucket(self, queue: str, bucket: Bucket) -> None:
@@ -94,7 +94,7 @@ class Permits:
         taken, self._taken = self._taken, {}
         for queue, members in taken.items():
             self._return(queue, members, is_unused=True)
-        self._buckets.clear()
+        self._forget()
 
     def written(self, limited: Iterable[str]) -> None:
         """The batch is: what it has ended is free. Raises nothing."""
@@ -103,7 +103,11 @@ class Permits:
             if ended:
                 self._return(queue, ended, is_unused=False)
         self._taken.clear()
+        self._forget()
+
+    def _forget(self) -> None:
         self._buckets.clear()
+        self._running.clear()
 
     def _members(self, queue: str, *, begun: bool) -> list[bytes]:
         changed = self._buffer.zsets.get(self._keys.running(queue), {})
