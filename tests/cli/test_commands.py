@@ -129,7 +129,7 @@ class TestShow:
         assert f'result     "{"A" * 200}"' in call("show", "done", "--app", "tests.cli.orders:app").output
 
     def test_it_opens_encrypted_payloads_and_blobs_with_the_app(self, call: Call, url: str) -> None:
-        """Issue 6: the command line takes the App, and needs no codec server."""
+        """The command line takes the App, and needs no codec server."""
 
         async def run() -> None:
             async with Orchestrator(f"{url}?blob_threshold=100", secretive) as orchestrator:

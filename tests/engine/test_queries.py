@@ -53,7 +53,6 @@ def failure(reply: Reply) -> str:
 
 @pytest.mark.parametrize("evicting", [False, True])
 def test_a_query_sees_the_state_of_the_moment(evicting: bool) -> None:
-    """Issue 6, 2."""
     run = Run(delivery, evicting=evicting)
     assert result(run.query("status")) == b"[]"
     run.complete("pack")
@@ -171,7 +170,7 @@ FORBIDDEN: dict[str, Callable[[Context], object]] = {
 @pytest.mark.filterwarnings("ignore:coroutine.*never awaited")
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_a_query_takes_no_effect(what: str) -> None:
-    """Issue 6, 2: it may not issue commands."""
+    """It may not issue commands."""
 
     async def curious(ctx: Context) -> list[Any]:
         ctx.on_query(lambda: FORBIDDEN[what](ctx), name="ask")

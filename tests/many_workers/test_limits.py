@@ -135,7 +135,7 @@ async def test_both_limits_hold_at_once(shared_store_url: str) -> None:
 
 @pytest.mark.soak
 async def test_both_limits_hold_for_minutes(shared_store_url: str) -> None:
-    """Issue 6: ten at once and 50 per second on a queue, four workers."""
+    """Ten at once and 50 per second on a queue, four workers."""
     await both_limits_hold(shared_store_url, limited_queue.CASE.scale)
 
 

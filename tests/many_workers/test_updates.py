@@ -67,7 +67,7 @@ async def enter(handle: Handle[list[int]], number: int) -> int | None:
 
 
 async def test_each_is_answered_once_in_one_order_that_history_shows(shared_store_url: str) -> None:
-    """Issue 6: 500 concurrent ones with a worker killed each second."""
+    """500 concurrent ones with a worker killed each second."""
     answers: dict[int, int | None] = {}
 
     async def answered(handle: Handle[list[int]], number: int) -> None:

@@ -47,7 +47,7 @@ async def report(ctx: Context, size: int) -> str:
 
 
 async def test_a_result_of_50_mb_goes_through_and_history_stays_small(store: Backend) -> None:
-    """Issue 6: a 50 MB result goes through on every store, and who reads the history doesn't read it."""
+    """A 50 MB result goes through on every store, and who reads the history doesn't read it."""
     app = App(workflows=[report], activities=[produce])
     async with Client(store, app) as client, Worker(store, app):
         handle = await client.start(report, FIFTY_MB)

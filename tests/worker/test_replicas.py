@@ -73,7 +73,7 @@ async def ended(client: Client) -> Handle[int]:
 async def test_however_many_ask_at_once_a_history_is_replayed_once(
     noted: Noted, client: Client, cache_size: int
 ) -> None:
-    """Issue 6: a storm of queries to an evicted instance."""
+    """A storm of queries to an evicted instance."""
     async with Worker(as_backend(noted), app, cache_size=cache_size):
         handle = await ended(client)
         answers = await asyncio.gather(*(handle.query(Account.balance) for _ in range(50)))

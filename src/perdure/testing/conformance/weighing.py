@@ -178,7 +178,7 @@ class Weighing:
         assert await store.count_rows() == before
 
     async def test_removing_an_instance_removes_its_large_payloads(self, store: StoreUnderTest) -> None:
-        """B8; issue 6, point 6: removed with their instance."""
+        """B8: removed with their instance."""
         if store.count_rows is None:
             pytest.skip("the store doesn't count its rows")
         empty = await store.count_rows()
